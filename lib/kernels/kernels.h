@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* One table of inner loops, and the function that chooses it.
+ *
+ * A kernel knows numbers only: raw pointers, no tensors, status, allocation or threads.  Its
+ * meaning is the plain C of ref/; the instruction sets override it entry by entry, and
+ * tests/kernels/evcheck.c compares every override with the reference.
+ *
+ * Unless an entry says otherwise: lengths may be 0, pointers need no alignment, an output may be
+ * the same array as an input (element by element), and partly overlapping arrays are not allowed.
+ * Every reduction has an order that depends on its length alone. */
+#ifndef EVI_KERNELS_H
+#define EVI_KERNELS_H
+
+#include "base/base.h"
+
+/* ---- activations ----------------------------------------------------------------------------- */
+
+enum {
+    EVK_ACT_NONE = 0,
+    EVK_ACT_RELU,      /* max(0, x); NaN stays NaN */
+    EVK_ACT_CLIP,      /* min(b, max(a, x)): ReLU6 is a 0, b 6 */
+    EVK_ACT_LEAKY,     /* x > 0 ? x : a x */
+    EVK_ACT_SIGMOID,   /* 1 / (1 + exp(-x)) */
+    EVK_ACT_TANH,
+    EVK_ACT_HARDSWISH, /* x clip(x / 6 + 1/2, 0, 1) */
+    EVK_ACT_HARDSIGMOID, /* clip(a x + b, 0, 1) */
+    EVK_ACT_COUNT
+};
+
+typedef struct evk_act {
+    int32_t kind; /* EVK_ACT_* */
+    evi_real a, b;
+} evk_act;
+
+/* ---- matrix tiles ---------------------------------------------------------------------------- */
+
+/* c[i*ldc + j] = sum over p < k of a[p*a_step + i] * b[off[p] + j],  i < m, j < n.
+ *
+ * The rows of b are found by a table of offsets, so one kernel serves a packed panel
+ * (off[p] = p * nr), a matrix as it stands (off[p] = p * ldb) and a convolution over a padded
+ * plane (off[p] = where tap p begins).  Each output element is one chain of multiply-adds in
+ * ascending p starting from zero, whatever m, n and the place in the tile: so its bits do not
+ * depend on how a matrix was cut into tiles.
+ *
+ * Then: with EVK_TILE_ADD the old c is added (c + chain); with bias, bias[i] is added; with
+ * EVK_TILE_CLIP the result is min(hi, max(lo, .)), NaN staying NaN.
+ *
+ * m <= mr and n <= nr, or m <= few_mr and n <= few_nr.  Nothing outside the tile is read or
+ * written. */
+enum { EVK_TILE_ADD = 1, EVK_TILE_CLIP = 2 };
+
+typedef struct evk_tile {
+    int64_t k;
+    const evi_real *a;
+    int64_t a_step;
+    const evi_real *b;
+    const int32_t *off;
+    evi_real *c;
+    int64_t ldc;
+    int32_t m, n;
+    const evi_real *bias; /* m values, or NULL */
+    int32_t flags;
+    evi_real lo, hi;
+} evk_tile;
+
+/* c[i*ldc + j] = sum over r < rows, x < len of a[i*lda + r*a_step + x] * b[off[j] + r*b_step + x]
+ * (added to the old c with EVK_TILE_ADD),  i < m, j < n.  For products whose two operands both run
+ * along the summed index: dense layers (rows 1) and the gradient of convolution weights (rows and
+ * pixels of a plane).  One accumulator vector per output in a fixed order of (r, x), then its
+ * lanes: the bits do not depend on m, n or the place in the tile.
+ * m <= dot_mr and n <= dot_nr, or m <= dot_few_mr and n <= dot_few_nr. */
+typedef struct evk_dot_tile {
+    int64_t rows, len;
+    const evi_real *a;
+    int64_t lda, a_step;
+    const evi_real *b;
+    const int32_t *off;
+    int64_t b_step;
+    evi_real *c;
+    int64_t ldc;
+    int32_t m, n;
+    int32_t flags;
+} evk_dot_tile;
+
+/* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them --------- */
+
+typedef struct evk_sgd {
+    evi_real lr, momentum, dampening, l2; /* l2: g += l2 * w first */
+    int32_t nesterov;
+    int32_t first; /* first step: the momentum buffer becomes g, without dampening */
+} evk_sgd;
+
+typedef struct evk_adam {
+    evi_real lr, beta1, beta2, eps;
+    evi_real l2;       /* Adam: g += l2 * w first */
+    evi_real decay;    /* AdamW: w *= 1 - lr * decay first */
+    evi_real correct1; /* 1 - beta1^t */
+    evi_real correct2; /* sqrt(1 - beta2^t) */
+} evk_adam;
+/* m = beta1 m + (1-beta1) g; v = beta2 v + (1-beta2) g g;
+ * w -= (lr / correct1) * m / (sqrt(v) / correct2 + eps) */
+
+typedef struct evk_rmsprop {
+    evi_real lr, alpha, eps, momentum, l2;
+} evk_rmsprop;
+/* v = alpha v + (1-alpha) g g; step = g / (sqrt(v) + eps);
+ * momentum > 0: m = momentum m + step, step = m; w -= lr step */
+
+/* ---- the table ------------------------------------------------------------------------------- */
+
+typedef struct evi_kernels {
+    const char *name; /* "ref", "avx2", "avx512", "neon" */
+    uint32_t cpu;     /* the EV_CPU_* set of the last override; 0 for ref */
+
+    /* matrix tiles and their block sizes */
+    void (*tile)(const evk_tile *t);
+    int32_t mr, nr;         /* full tile */
+    int32_t few_mr, few_nr; /* the tile for few rows: less tall, wider */
+    int32_t kc;             /* a sum longer than kc is cut every kc terms; the parts are added in
+                               order.  The same number everywhere, since it decides the bits. */
+    int32_t nc;             /* columns of b packed at a time, a multiple of nr and few_nr */
+    void (*dot_tile)(const evk_dot_tile *t);
+    int32_t dot_mr, dot_nr, dot_few_mr, dot_few_nr;
+    int32_t dot_len;        /* terms of a dot sum at a time; decides bits, the same everywhere */
+    int32_t plane_bytes;    /* how much of a padded picture to hold at a time (a share of L2) */
+
+    /* y = x^T: y[j*ldy + i] = x[i*ldx + j], i < m, j < n; no overlap */
+    void (*transpose)(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
+                      int64_t ldy);
+    /* y[i] = x[i * step] and y[i * step] = x[i] (added when add is set) */
+    void (*gather)(int64_t n, const evi_real *x, int64_t step, evi_real *y);
+    void (*scatter)(int64_t n, const evi_real *x, evi_real *y, int64_t step, int32_t add);
+
+    /* element by element */
+    void (*add)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y);
+    void (*sub)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y);
+    void (*mul)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y);
+    void (*mul_add)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y); /* y += a b */
+    void (*scale)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y); /* y = alpha x */
+    void (*axpy)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y);  /* y += alpha x */
+    /* y = a x + b: normalisation applied, and u = a x + b */
+    void (*affine)(int64_t n, const evi_real *x, evi_real a, evi_real b, evi_real *y);
+    /* y = a u + b x + c, added to y when add is set: normalisation's backward pass */
+    void (*affine2)(int64_t n, const evi_real *u, const evi_real *x, evi_real a, evi_real b,
+                    evi_real c, evi_real *y, int32_t add);
+    void (*exp)(int64_t n, const evi_real *x, evi_real *y); /* at most 2 ulp */
+    /* y = act(x + shift): all kinds of EVK_ACT_*.  shift is the bias of a channel, or 0. */
+    void (*act)(int64_t n, const evi_real *x, evi_real shift, const evk_act *act, evi_real *y);
+    /* dx = dy * act'(.), added when add is set.  RELU, CLIP, LEAKY, SIGMOID and TANH are computed
+     * from the output y alone, the others from the input x (which may be NULL for the former;
+     * NONE needs neither).  At the corner the slope is PyTorch's: ReLU' (0) = 0. */
+    void (*act_back)(int64_t n, const evi_real *x, const evi_real *y, const evi_real *dy,
+                     const evk_act *act, evi_real *dx, int32_t add);
+
+    /* reductions */
+    evi_real (*sum)(int64_t n, const evi_real *x);
+    evi_real (*sum_squares)(int64_t n, const evi_real *x, evi_real mean); /* of x - mean */
+    /* of u (x - mean) */
+    evi_real (*sum_products)(int64_t n, const evi_real *u, const evi_real *x, evi_real mean);
+    evi_real (*max)(int64_t n, const evi_real *x); /* n >= 1; NaN if any is NaN */
+    /* y = exp(x - shift); gives the sum of y: the middle of softmax */
+    evi_real (*exp_sum)(int64_t n, const evi_real *x, evi_real shift, evi_real *y);
+
+    /* max pooling 2x2, stride 2: n outputs from the rows x0, x1 of 2n values; where[i] = which of
+     * the four (0 left above, 1 right above, 2 left below, 3 right below), the first of equals,
+     * NaN wins; where may be NULL */
+    void (*max_pool2)(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
+                      uint8_t *where);
+    /* dx0, dx1: 2n values each, all written (added to when add is set) */
+    void (*max_pool2_back)(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
+                           evi_real *dx1, int32_t add);
+
+    /* optimisers; buf and m may be NULL where momentum is 0 */
+    void (*sgd)(int64_t n, const evk_sgd *o, const evi_real *g, evi_real *buf, evi_real *w);
+    void (*adam)(int64_t n, const evk_adam *o, const evi_real *g, evi_real *m, evi_real *v,
+                 evi_real *w);
+    void (*rmsprop)(int64_t n, const evk_rmsprop *o, const evi_real *g, evi_real *m, evi_real *v,
+                    evi_real *w);
+
+    /* pixels to planes: y[c*plane + i] = x[i*channels + c] * scale[c] + shift[c], c < channels,
+     * channels 1..4 */
+    void (*bytes_to_planes)(int64_t n, const uint8_t *x, int32_t channels, const evi_real *scale,
+                            const evi_real *shift, evi_real *y, int64_t plane);
+} evi_kernels;
+
+/* The best table for a processor with these EV_CPU_* sets among the built ones.  A pure function;
+ * the tables are constants. */
+const evi_kernels *evi_kernels_for(uint32_t cpu_flags);
+
+/* For kernels.c: each instruction set's file gives its table, or NULL when it was compiled without
+ * the flags it needs (then a bare `cc lib/kernels/x86/avx2.c` still builds). */
+extern const evi_kernels evk_ref_table;
+const evi_kernels *evk_avx2(void);
+const evi_kernels *evk_avx512(void);
+const evi_kernels *evk_neon(void);
+
+#endif
