@@ -92,18 +92,19 @@ typedef struct evk_sgd {
 
 typedef struct evk_adam {
     evi_real lr, beta1, beta2, eps;
+    evi_real rest1, rest2; /* 1 - beta1, 1 - beta2: given, since 1 - 0.999f is off by 5e-5 */
     evi_real l2;       /* Adam: g += l2 * w first */
     evi_real decay;    /* AdamW: w *= 1 - lr * decay first */
     evi_real correct1; /* 1 - beta1^t */
     evi_real correct2; /* sqrt(1 - beta2^t) */
 } evk_adam;
-/* m = beta1 m + (1-beta1) g; v = beta2 v + (1-beta2) g g;
+/* m = beta1 m + rest1 g; v = beta2 v + rest2 g g;
  * w -= (lr / correct1) * m / (sqrt(v) / correct2 + eps) */
 
 typedef struct evk_rmsprop {
-    evi_real lr, alpha, eps, momentum, l2;
+    evi_real lr, alpha, rest, eps, momentum, l2; /* rest: 1 - alpha; l2: g += l2 * w first */
 } evk_rmsprop;
-/* v = alpha v + (1-alpha) g g; step = g / (sqrt(v) + eps);
+/* v = alpha v + rest g g; step = g / (sqrt(v) + eps);
  * momentum > 0: m = momentum m + step, step = m; w -= lr step */
 
 /* ---- the table ------------------------------------------------------------------------------- */

@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The reference table, and the choice among the tables. */
+#include "kernels/ref/ref.h"
+
+const evi_kernels evk_ref_table = {
+    .name = "ref",
+    .cpu = 0,
+    .tile = evk_ref_tile,
+    .mr = 4,
+    .nr = 16,
+    .few_mr = 4,
+    .few_nr = 16,
+    .kc = 384,
+    .nc = 240,
+    .dot_tile = evk_ref_dot_tile,
+    .dot_mr = 4,
+    .dot_nr = 3,
+    .dot_few_mr = 2,
+    .dot_few_nr = 6,
+    .dot_len = 1024,
+    .plane_bytes = 128 << 10,
+    .transpose = evk_ref_transpose,
+    .gather = evk_ref_gather,
+    .scatter = evk_ref_scatter,
+    .add = evk_ref_add,
+    .sub = evk_ref_sub,
+    .mul = evk_ref_mul,
+    .mul_add = evk_ref_mul_add,
+    .scale = evk_ref_scale,
+    .axpy = evk_ref_axpy,
+    .affine = evk_ref_affine,
+    .affine2 = evk_ref_affine2,
+    .exp = evk_ref_exp,
+    .act = evk_ref_act,
+    .act_back = evk_ref_act_back,
+    .sum = evk_ref_sum,
+    .sum_squares = evk_ref_sum_squares,
+    .sum_products = evk_ref_sum_products,
+    .max = evk_ref_max,
+    .exp_sum = evk_ref_exp_sum,
+    .max_pool2 = evk_ref_max_pool2,
+    .max_pool2_back = evk_ref_max_pool2_back,
+    .sgd = evk_ref_sgd,
+    .adam = evk_ref_adam,
+    .rmsprop = evk_ref_rmsprop,
+    .bytes_to_planes = evk_ref_bytes_to_planes,
+};
+
+/* Ascending: a later set that is both built and present replaces an earlier one. */
+const evi_kernels *evi_kernels_for(uint32_t cpu_flags)
+{
+    const evi_kernels *built[] = {evk_neon(), evk_avx2(), evk_avx512()};
+    const evi_kernels *best = &evk_ref_table;
+
+    for (int32_t i = 0; i < EVI_COUNT(built); i++) {
+        if (built[i] && (cpu_flags & built[i]->cpu) == built[i]->cpu)
+            best = built[i];
+    }
+    return best;
+}
