@@ -21,7 +21,9 @@ typedef float evi_real;
 
 /* ---- errors: status.c ------------------------------------------------------------------------ */
 
-/* Write the thread's error line and give the status back: return evi_fail(EV_ERR_SHAPE, "..."). */
+/* Write the thread's error line and give the status back: return evi_fail(EV_ERR_SHAPE, "...").
+ * Arguments may contain ev_last_error().  Control characters become spaces.  %g and %f follow the
+ * caller's locale here (the line is for people); files go through evi_text_double(). */
 ev_status evi_fail(ev_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 /* Put "prefix: " before the present line, for callers that know where they are. */
@@ -58,6 +60,13 @@ typedef struct evi_handle {
 
 /* Start a fresh handle with one reference; takes a reference on ctx. */
 void evi_handle_start(evi_handle *h, uint32_t magic, ev_context *ctx);
+/* The body of every _ref: one more reference; gives h back, NULL when it is of another kind. */
+void *evi_handle_ref(void *h, uint32_t magic);
+/* The first line of every _destroy: true when this was the last reference and the object must be
+ * taken apart now; false for NULL, for another kind, and while others hold references. */
+bool evi_handle_drop(void *h, uint32_t magic);
+/* The last line of every _destroy: ends the handle, frees its block, lets go of the context. */
+void evi_handle_end(void *h);
 /* Fails naming function and argument when h is NULL or of another kind. */
 ev_status evi_check_handle(const void *h, uint32_t magic, const char *function,
                            const char *argument);
@@ -72,6 +81,12 @@ ev_status evi_check_handle(const void *h, uint32_t magic, const char *function,
 
 #define EVI_ALIGN 64
 #define EVI_SIZE_MAX ((uint64_t)1 << 62)
+
+/* What a block of `size` bytes counts: itself, its header of 64 bytes, rounded up to 64. */
+static inline uint64_t evi_block_bytes(uint64_t size)
+{
+    return (size + 2 * EVI_ALIGN - 1) / EVI_ALIGN * EVI_ALIGN;
+}
 
 /* n * size bytes, checked; zero-filled.  n or size 0 gives a valid block.  Counts against the limit;
  * on failure the error line is set and *out is NULL. */
@@ -148,7 +163,7 @@ void evi_text_start(evi_text *t, ev_context *ctx);
 void evi_text_add(evi_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void evi_text_bytes(evi_text *t, const void *from, uint64_t n_bytes);
 void evi_text_double(evi_text *t, double value); /* shortest of %.9g, '.' whatever the locale */
-void evi_text_json_string(evi_text *t, const char *s);
+void evi_text_json_string(evi_text *t, const char *s); /* with the quotes */
 void evi_text_end(evi_text *t); /* frees */
 bool evi_parse_double(const char *text, uint64_t length, double *out); /* whole text, locale-free */
 bool evi_parse_int(const char *text, uint64_t length, int64_t *out);
