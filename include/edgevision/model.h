@@ -208,7 +208,7 @@ EV_API ev_status ev_model_pad2d(ev_model *model, ev_value x, int32_t mode, int32
                                 int32_t bottom, int32_t right, ev_value *out);
 
 /** How to resize, and ONNX's coordinate modes. */
-enum { EV_RESIZE_NEAREST = 0, EV_RESIZE_BILINEAR = 1 };
+enum { EV_INTERPOLATE_NEAREST = 0, EV_INTERPOLATE_BILINEAR = 1 };
 enum { EV_COORDINATES_HALF_PIXEL = 0, EV_COORDINATES_PYTORCH_HALF_PIXEL = 1,
        EV_COORDINATES_ALIGN_CORNERS = 2, EV_COORDINATES_ASYMMETRIC = 3 };
 /** Resize [N,C,H,W] to [N,C,height,width]. */
