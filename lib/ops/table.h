@@ -19,13 +19,34 @@
     X(soft_cross_entropy)
 
 /* Activations, elementwise, shapes and layout: add lines here. */
-#define EVI_OPS_ELEMENT(X)
+#define EVI_OPS_ELEMENT(X) \
+    X(relu)                \
+    X(leaky_relu)          \
+    X(clip)                \
+    X(sigmoid)             \
+    X(tanh)                \
+    X(hard_swish)          \
+    X(hard_sigmoid)        \
+    X(add)                 \
+    X(sub)                 \
+    X(mul)                 \
+    X(div)
+
+#define EVI_OPS_SHAPE(X) \
+    X(identity)          \
+    X(flatten)           \
+    X(reshape)           \
+    X(squeeze)           \
+    X(unsqueeze)         \
+    X(concat)            \
+    X(split)
 
 #define EVI_OPS(X)     \
     EVI_OPS_WINDOW(X)  \
     EVI_OPS_MATRIX(X)  \
     EVI_OPS_LOSS(X)    \
-    EVI_OPS_ELEMENT(X)
+    EVI_OPS_ELEMENT(X) \
+    EVI_OPS_SHAPE(X)
 
 #define EVI_OP_DECLARE(name) extern const evi_op evi_op_##name;
 EVI_OPS(EVI_OP_DECLARE)
