@@ -154,7 +154,7 @@ typedef struct ev_train_options {
     int32_t schedule_epochs; /**< >= 1 (default: STEP 30, LINEAR half of max_epochs, PLATEAU 5) */
     float schedule_factor;   /**< 0..1 (default 0.1) */
     float learning_rate_min; /**< >= 0: floor of all schedules (default 0) */
-    int32_t warmup_steps;    /**< the first ones use (step+1)/warmup_steps of the rate (default 0) */
+    int32_t warmup_steps;    /**< steps whose rate is times (step+1)/warmup_steps (default none) */
 
     /* how long */
     int32_t batch_size;      /**< images per step, 1..65536 (default 32) */
