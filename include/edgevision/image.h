@@ -135,14 +135,15 @@ EV_API ev_status ev_image_wrap(ev_context *ctx, int32_t width, int32_t height, i
 /**
  * As ev_image_wrap() for NV12 whose two planes lie apart.
  *
- * @param y,uv                [borrow for the picture's life] height rows, and height/2 rows
- * @param y_stride,uv_stride  bytes from row to row, at least width
+ * @param y,uv               [borrow for the picture's life] height rows, and height/2 rows
+ * @param y_stride,uv_stride bytes from row to row, at least width
  * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_MEMORY
  *
  * Threads: any.  Since: 0.1
  */
 EV_API ev_status ev_image_wrap_nv12(ev_context *ctx, int32_t width, int32_t height, void *y,
-                                    int64_t y_stride, void *uv, int64_t uv_stride, ev_image **out);
+                                    int64_t y_stride, void *uv, int64_t uv_stride,
+                                    ev_image **out);
 
 /** Take another reference.  NULL is fine.  Threads: any.  Since: 0.1 */
 EV_API ev_image *ev_image_ref(ev_image *image);
@@ -203,7 +204,7 @@ EV_API ev_status ev_image_flip(const ev_image *image, int32_t vertical, ev_image
  * Resize by the formulas at the top of this header; every channel for itself, the sides without
  * regard to proportion.  NV12 and YUYV come out as RGB.
  *
- * @param width,height 1..65535, at most 2^26 pixels
+ * @param width,height 1..65535, at most 2^26 pixels; width times the old height at most 2^28
  * @param mode         EV_RESIZE_*
  * @param out          [new] ev_image_destroy()
  * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_MEMORY
@@ -222,7 +223,7 @@ typedef struct ev_pixel_options {
     int32_t resize;       /**< EV_RESIZE_*, for pictures of another size (default bilinear) */
     int32_t color_order;  /**< EV_PIXEL_RGB (default) or EV_PIXEL_BGR: which channel comes first */
     float mean[3];        /**< by channel of the tensor, in units of 0..1 (default 0) */
-    float std[3];         /**< by channel of the tensor, > 0 (default 1); 0.5 with mean 0.5: -1..1 */
+    float std[3];         /**< by channel of the tensor, > 0 (default 1); 0.5, mean 0.5: -1..1 */
 } ev_pixel_options;
 
 /**

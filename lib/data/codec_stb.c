@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: MIT */
+/* JPEG through stb_image and stb_image_write, compiled into this file and seen by no other.  Memory
+ * comes from the library's allocator.  Without the headers (or with -DEVI_CODECS_NONE) JPEG is
+ * answered with EV_ERR_UNSUPPORTED; the other formats have readers of their own. */
+#include "data/image.h"
+
+#if !defined(EVI_CODECS_STB) && !defined(EVI_CODECS_SYSTEM) && !defined(EVI_CODECS_NONE)
+#if defined(__has_include)
+#if __has_include(<stb/stb_image.h>) && __has_include(<stb/stb_image_write.h>)
+#define EVI_CODECS_STB
+#elif __has_include(<stb_image.h>) && __has_include(<stb_image_write.h>)
+#define EVI_CODECS_STB
+#define EVI_STB_PLAIN_PATH
+#endif
+#endif
+#endif
+
+#if defined(EVI_CODECS_STB)
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Who pays for the decoder's memory; set during a call only. */
+static _Thread_local ev_context *codec_ctx;
+static _Thread_local bool codec_out_of_memory;
+
+static void *codec_malloc(size_t n)
+{
+    void *block = NULL;
+    if (evi_malloc(codec_ctx, n, 1, &block) != EV_OK)
+        codec_out_of_memory = true;
+    return block;
+}
+
+static void *codec_realloc(void *old, size_t n)
+{
+    void *block = old;
+    if (evi_realloc(codec_ctx, n, 1, &block) == EV_OK)
+        return block;
+    codec_out_of_memory = true;
+    return NULL;
+}
+
+#define STB_IMAGE_STATIC
+#define STB_IMAGE_IMPLEMENTATION
+#define STBI_ONLY_JPEG
+#define STBI_NO_STDIO
+#define STBI_NO_HDR
+#define STBI_NO_LINEAR
+#define STBI_ASSERT(x) ((void)(x))
+#define STBI_MALLOC(n) codec_malloc(n)
+#define STBI_REALLOC(p, n) codec_realloc((p), (n))
+#define STBI_FREE(p) evi_free(p)
+#define STBI_MAX_DIMENSIONS EV_IMAGE_MAX_SIDE
+#define STB_IMAGE_WRITE_STATIC
+#define STB_IMAGE_WRITE_IMPLEMENTATION
+#define STBI_WRITE_NO_STDIO
+#define STBIW_ASSERT(x) ((void)(x))
+#define STBIW_MALLOC(n) codec_malloc(n)
+#define STBIW_REALLOC(p, n) codec_realloc((p), (n))
+#define STBIW_FREE(p) evi_free(p)
+#if defined(__GNUC__) /* the parts left out are declared and never defined; told at the file's end */
+#pragma GCC diagnostic ignored "-Wunused-function"
+#endif
+#if defined(EVI_STB_PLAIN_PATH)
+#include <stb_image.h>
+#include <stb_image_write.h>
+#else
+#include <stb/stb_image.h>
+#include <stb/stb_image_write.h>
+#endif
+
+/* The bytes that the decoder made, as a picture. */
+static ev_status take_pixels(const evi_decode *d, uint8_t *pixels, int32_t width, int32_t height,
+                             int32_t format, ev_image **out)
+{
+    ev_image *made = NULL;
+    ev_status status = evi_image_adopt(d->ctx, width, height, format, pixels, &made);
+    if (status != EV_OK) {
+        evi_free(pixels);
+        return status;
+    }
+    status = evi_image_as(made, d->format, out);
+    ev_image_destroy(made);
+    return status;
+}
+
+ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
+{
+    evi_jpeg_info info;
+    EVI_TRY(evi_jpeg_check(d, &info));
+    int width = 0, height = 0, components = 0, wanted = info.components == 1 ? 1 : 3;
+    codec_ctx = d->ctx;
+    codec_out_of_memory = false;
+    uint8_t *pixels = stbi_load_from_memory(d->bytes, (int)d->n_bytes, &width, &height, &components,
+                                            wanted);
+    codec_ctx = NULL;
+    if (pixels == NULL && codec_out_of_memory)
+        return EV_ERR_MEMORY; /* the allocator has written the line */
+    if (pixels == NULL) {
+        const char *reason = stbi_failure_reason();
+        return evi_fail(EV_ERR_FORMAT, "JPEG: %s", reason != NULL ? reason : "damaged");
+    }
+    if (width != info.width || height != info.height) {
+        evi_free(pixels);
+        return evi_fail(EV_ERR_FORMAT, "JPEG says two sizes");
+    }
+    return take_pixels(d, pixels, width, height, wanted == 1 ? EV_PIXEL_GREY : EV_PIXEL_RGB, out);
+}
+
+static void codec_write(void *sink, void *bytes, int n)
+{
+    evi_sink_write(sink, bytes, (uint64_t)n);
+}
+
+ev_status evi_encode_jpeg(const ev_image *image, int32_t quality, evi_sink *sink)
+{
+    ev_image *packed = NULL; /* the writer knows no stride */
+    EVI_TRY(ev_image_crop(image, 0, 0, image->width, image->height, &packed));
+    codec_ctx = image->handle.ctx;
+    int done = stbi_write_jpg_to_func(codec_write, sink, packed->width, packed->height,
+                                      packed->pixel_bytes, packed->data, quality);
+    codec_ctx = NULL;
+    ev_image_destroy(packed);
+    return done != 0 ? EV_OK : evi_fail(EV_ERR_INTERNAL, "the JPEG writer failed");
+}
+
+#elif !defined(EVI_CODECS_SYSTEM)
+
+ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
+{
+    evi_jpeg_info info;
+    *out = NULL;
+    EVI_TRY(evi_jpeg_check(d, &info));
+    return evi_fail(EV_ERR_UNSUPPORTED, "this library was built without JPEG");
+}
+
+ev_status evi_encode_jpeg(const ev_image *image, int32_t quality, evi_sink *sink)
+{
+    (void)image;
+    (void)quality;
+    (void)sink;
+    return evi_fail(EV_ERR_UNSUPPORTED, "this library was built without JPEG");
+}
+
+#endif
