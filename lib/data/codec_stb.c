@@ -85,15 +85,37 @@ static ev_status take_pixels(const evi_decode *d, uint8_t *pixels, int32_t width
     return status;
 }
 
+/* The decoder's state is ours and starts as zeroes, so a file that leaves out a table reads none
+ * of what lay in memory before.  Chroma of at most two columns is repeated and not interpolated, as
+ * libjpeg does it. */
+static uint8_t *run_decoder(const evi_decode *d, const evi_jpeg_info *info, int wanted, int *width,
+                            int *height)
+{
+    stbi__jpeg *state = NULL;
+    stbi__context source;
+    int components = 0;
+    if (evi_calloc(d->ctx, 1, sizeof(*state), &state) != EV_OK) {
+        codec_out_of_memory = true;
+        return NULL;
+    }
+    stbi__start_mem(&source, d->bytes, (int)d->n_bytes);
+    state->s = &source;
+    stbi__setup_jpeg(state);
+    if (info->width <= 4)
+        state->resample_row_hv_2_kernel = stbi__resample_row_generic;
+    uint8_t *pixels = load_jpeg_image(state, width, height, &components, wanted);
+    evi_free(state);
+    return pixels;
+}
+
 ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
 {
     evi_jpeg_info info;
     EVI_TRY(evi_jpeg_check(d, &info));
-    int width = 0, height = 0, components = 0, wanted = info.components == 1 ? 1 : 3;
+    int width = 0, height = 0, wanted = info.components == 1 ? 1 : 3;
     codec_ctx = d->ctx;
     codec_out_of_memory = false;
-    uint8_t *pixels = stbi_load_from_memory(d->bytes, (int)d->n_bytes, &width, &height, &components,
-                                            wanted);
+    uint8_t *pixels = run_decoder(d, &info, wanted, &width, &height);
     codec_ctx = NULL;
     if (pixels == NULL && codec_out_of_memory)
         return EV_ERR_MEMORY; /* the allocator has written the line */

@@ -93,10 +93,10 @@ static ev_status read_palette(png *s, const chunk *c)
     uint32_t n = c->length / 3;
     if (c->length % 3 != 0 || n == 0 || n > 256 || s->n_palette != 0 || s->n_data != 0)
         return evi_fail(EV_ERR_FORMAT, "PNG palette of %u bytes", (unsigned)c->length);
-    for (uint32_t i = 0; i < n; i++) {
+    for (uint32_t i = 0; i < n; i++)
         memcpy(s->palette[i], c->body + (size_t)3 * i, 3);
+    for (uint32_t i = 0; i < 256; i++)
         s->palette[i][3] = 255;
-    }
     s->n_palette = (int32_t)n;
     return EV_OK;
 }
@@ -228,16 +228,14 @@ static uint8_t sample_byte(const png *s, uint32_t v)
     return (uint8_t)(s->depth == 16 ? v >> 8 : s->depth == 8 ? v : v * stretch[s->depth]);
 }
 
-static ev_status pixel_rgba(const png *s, const uint8_t *row, uint32_t x, uint8_t to[4])
+static void pixel_rgba(const png *s, const uint8_t *row, uint32_t x, uint8_t to[4])
 {
     uint32_t v[4] = {0};
     for (int32_t c = 0; c < s->samples; c++)
         v[c] = sample_at(s, row, (uint64_t)x * (uint64_t)s->samples + (uint64_t)c);
-    if (s->type == PALETTE) {
-        if (v[0] >= (uint32_t)s->n_palette)
-            return evi_fail(EV_ERR_FORMAT, "PNG pixel of colour %u of %d", v[0], (int)s->n_palette);
+    if (s->type == PALETTE) { /* colours beyond its end are black, as in libpng */
         memcpy(to, s->palette[v[0]], 4);
-        return EV_OK;
+        return;
     }
     bool colour = s->samples >= 3;
     for (int32_t c = 0; c < 3; c++)
@@ -246,28 +244,26 @@ static ev_status pixel_rgba(const png *s, const uint8_t *row, uint32_t x, uint8_
                  (!colour || (v[1] == s->key[1] && v[2] == s->key[2]));
     bool alpha = s->type == GREY_ALPHA || s->type == RGB_ALPHA;
     to[3] = alpha ? sample_byte(s, v[s->samples - 1]) : clear ? 0 : 255;
-    return EV_OK;
 }
 
 /* One row of a pass to its places in the picture. */
-static ev_status place_row(const png *s, const uint8_t *row, const uint8_t *pass, uint32_t width,
-                           uint32_t y, ev_image *out)
+static void place_row(const png *s, const uint8_t *row, const uint8_t *pass, uint32_t width,
+                      uint32_t y, ev_image *out)
 {
     uint8_t *to = evi_image_row(out, (int64_t)pass[1] + (int64_t)y * pass[3]);
     if (s->type == RGB && s->depth == 8 && out->format == EV_PIXEL_RGB && pass[2] == 1) {
         memcpy(to, row, (size_t)3 * width);
-        return EV_OK;
+        return;
     }
     for (uint32_t x = 0; x < width; x++)
-        EVI_TRY(pixel_rgba(s, row, x, s->line + (size_t)4 * x));
+        pixel_rgba(s, row, x, s->line + (size_t)4 * x);
     if (pass[2] == 1) {
         evi_rgba_convert(s->line, (int32_t)width, out->format, to);
-        return EV_OK;
+        return;
     }
     for (uint32_t x = 0; x < width; x++)
         evi_rgba_convert(s->line + (size_t)4 * x, 1, out->format,
                          to + (pass[0] + (int64_t)x * pass[2]) * out->pixel_bytes);
-    return EV_OK;
 }
 
 static ev_status read_rows(const png *s, uint8_t *raw, ev_image *out)
@@ -280,7 +276,7 @@ static ev_status read_rows(const png *s, uint8_t *raw, ev_image *out)
         uint64_t n = row_bytes(s, width);
         for (uint32_t y = 0; width > 0 && y < height; y++) {
             EVI_TRY(unfilter(raw[0], raw + 1, above, n, step));
-            EVI_TRY(place_row(s, raw + 1, pass, width, y, out));
+            place_row(s, raw + 1, pass, width, y, out);
             above = raw + 1;
             raw += n + 1;
         }

@@ -153,6 +153,7 @@ START_TEST(corpus)
     int32_t wrong = run_manifest(ctx, folder, f);
     fclose(f);
     ev_context_destroy(ctx);
+    fflush(stdout); /* Check's child ends without it */
     ck_assert_int_eq(wrong, 0);
     ck_assert_int_eq(atomic_load(&hooks.n_live), 0);
 }
