@@ -10,13 +10,30 @@
 #define EVI_OPS_WINDOW(X) \
     X(conv2d)             \
     X(conv_transpose2d)   \
-    X(max_pool2d)
+    X(max_pool2d)         \
+    X(average_pool2d)     \
+    X(global_max_pool)    \
+    X(global_average_pool)
 
-#define EVI_OPS_MATRIX(X) X(dense)
+#define EVI_OPS_MATRIX(X) \
+    X(dense)              \
+    X(matmul)
 
-#define EVI_OPS_LOSS(X) \
-    X(cross_entropy)    \
-    X(soft_cross_entropy)
+#define EVI_OPS_NORM(X) \
+    X(batch_norm)       \
+    X(instance_norm)    \
+    X(layer_norm)       \
+    X(lrn)              \
+    X(softmax)          \
+    X(log_softmax)      \
+    X(dropout)
+
+#define EVI_OPS_LOSS(X)   \
+    X(cross_entropy)      \
+    X(soft_cross_entropy) \
+    X(mse_loss)           \
+    X(l1_loss)            \
+    X(bce_logits_loss)
 
 /* Activations, elementwise, shapes and layout: add lines here. */
 #define EVI_OPS_ELEMENT(X) \
@@ -44,6 +61,7 @@
 #define EVI_OPS(X)     \
     EVI_OPS_WINDOW(X)  \
     EVI_OPS_MATRIX(X)  \
+    EVI_OPS_NORM(X)    \
     EVI_OPS_LOSS(X)    \
     EVI_OPS_ELEMENT(X) \
     EVI_OPS_SHAPE(X)

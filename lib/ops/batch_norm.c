@@ -1,0 +1,260 @@
+/* SPDX-License-Identifier: MIT */
+/* Batch normalisation of x [N,C,d1,...]; ONNX BatchNormalization.
+ * Inputs: x, scale [C], bias [C], running mean [C], running variance [C].
+ * Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing
+ * internal covariate shift" (2015).
+ *
+ * Inference uses the running numbers.  Training uses the mean and the (biased) variance of the batch
+ * and moves the running ones, unless the step is frozen:
+ *     running = momentum * running + (1 - momentum) * batch
+ * with the unbiased variance, as PyTorch does.  a.flag: BN_PER_ELEMENT is `spatial 0` of opset
+ * below 9 (one scale for each element of a picture); BN_ONNX_TRAINING is `training_mode 1`, which
+ * uses the batch in any plan, gives the moved numbers as outputs 1 and 2 and counts with the biased
+ * variance.
+ *
+ * Backward.  With m values to a channel, r = 1 / sqrt(variance + epsilon), S1 = sum dy and
+ * S2 = sum dy (x - mean):  dscale = r S2, dbias = S1 and
+ *     dx = scale r (dy - S1 / m - (x - mean) r^2 S2 / m),
+ * one pass over dy and x as a dy + b x + c. */
+#include "ops/check.h"
+
+#include <tgmath.h>
+
+enum { BN_PER_ELEMENT = 1, BN_ONNX_TRAINING = 2 };
+
+typedef struct bn_shape {
+    int64_t n, c, plane;
+} bn_shape;
+
+static bn_shape shape_of(const evi_attrs *a, const evi_shape *x)
+{
+    bn_shape b = {x->dim[0], x->dim[1], evi_shape_span(x, 2, x->rank)};
+    if (a->flag & BN_PER_ELEMENT) {
+        b.c *= b.plane;
+        b.plane = 1;
+    }
+    return b;
+}
+
+static ev_status bn_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
+                          int32_t n_out)
+{
+    static const char *const names[] = {"the input", "the scale", "the bias", "the running mean",
+                                        "the running variance"};
+    EVI_TRY(evi_need_rank(in, n_in, 0, 2, EV_MAX_RANK, names[0]));
+    bn_shape b = shape_of(a, &in[0].shape);
+    for (int32_t i = 1; i < 5; i++) {
+        EVI_TRY(evi_need_real(in, n_in, i, names[i]));
+        if (evi_shape_count(&in[i].shape) != b.c)
+            return evi_fail(EV_ERR_SHAPE, "%s has %lld values for %lld channels", names[i],
+                            (long long)evi_shape_count(&in[i].shape), (long long)b.c);
+    }
+    evi_edge_set(out, 0, in[0].type, &in[0].shape);
+    for (int32_t i = 1; i < n_out; i++)
+        evi_edge_set(out, i, in[0].type, &in[3].shape);
+    return EV_OK;
+}
+
+static bool uses_batch(const evi_step *s)
+{
+    return s->training || (s->a.flag & BN_ONNX_TRAINING) != 0;
+}
+
+/* saved: mean and 1 / deviation of each channel */
+static void bn_prepare(evi_step *s)
+{
+    bn_shape b = shape_of(&s->a, &s->in[0]->shape);
+    if (s->training)
+        s->saved_bytes = (uint64_t)b.c * 2 * sizeof(evi_real);
+}
+
+typedef struct moments {
+    evi_real mean, variance;
+} moments;
+
+/* Two passes, so that a large mean costs no digits; the parts are added in order, in double. */
+static moments measure(const evi_step *s, const bn_shape *b, int64_t channel)
+{
+    double count = (double)b->n * (double)b->plane, sum = 0, squares = 0;
+    int64_t step = b->c * b->plane;
+    const evi_real *x = evi_in(s, 0) + channel * b->plane;
+    for (int64_t i = 0; i < b->n; i++)
+        sum += b->plane == 1 ? x[i * step] : s->k->sum(b->plane, x + i * step);
+    evi_real mean = (evi_real)(sum / count);
+    for (int64_t i = 0; i < b->n; i++) {
+        if (b->plane == 1)
+            squares += (double)((x[i * step] - mean) * (x[i * step] - mean));
+        else
+            squares += s->k->sum_squares(b->plane, x + i * step, mean);
+    }
+    return (moments){mean, (evi_real)(squares / count)};
+}
+
+static evi_real mixed(const evi_step *s, evi_real running, evi_real batch)
+{
+    evi_real m = (evi_real)s->a.momentum;
+    return m * running + (1 - m) * batch;
+}
+
+static void move_running(const evi_step *s, const bn_shape *b, int64_t channel, moments now)
+{
+    evi_real *mean = evi_in(s, 3) + channel, *variance = evi_in(s, 4) + channel;
+    if (s->a.flag & BN_ONNX_TRAINING) {
+        if (evi_step_has_out(s, 1))
+            evi_out(s, 1)[channel] = mixed(s, *mean, now.mean);
+        if (evi_step_has_out(s, 2))
+            evi_out(s, 2)[channel] = mixed(s, *variance, now.variance);
+    }
+    if (s->training && !s->frozen) {
+        double count = (double)b->n * (double)b->plane;
+        evi_real unbiased =
+            count > 1 ? (evi_real)(now.variance * (count / (count - 1))) : now.variance;
+        *mean = mixed(s, *mean, now.mean);
+        *variance = mixed(s, *variance, unbiased);
+    }
+}
+
+static void forward_channel(const evi_step *s, const bn_shape *b, int64_t channel)
+{
+    moments now = {evi_in(s, 3)[channel], evi_in(s, 4)[channel]};
+    if (uses_batch(s)) {
+        now = measure(s, b, channel);
+        move_running(s, b, channel, now);
+    }
+    evi_real inverse = 1 / sqrt(now.variance + (evi_real)s->a.epsilon);
+    if (s->training) {
+        ((evi_real *)s->saved)[2 * channel] = now.mean;
+        ((evi_real *)s->saved)[2 * channel + 1] = inverse;
+    }
+    evi_real slope = evi_in(s, 1)[channel] * inverse;
+    evi_real shift = evi_in(s, 2)[channel] - now.mean * slope;
+    evk_act act = evi_step_act(s);
+    for (int64_t i = 0; i < b->n; i++) {
+        int64_t at = (i * b->c + channel) * b->plane;
+        evi_real *y = evi_out(s, 0) + at;
+        if (b->plane == 1)
+            *y = evi_in(s, 0)[at] * slope + shift;
+        else
+            s->k->affine(b->plane, evi_in(s, 0) + at, slope, shift, y);
+        if (act.kind != EVK_ACT_NONE)
+            s->k->act(b->plane, y, 0, &act, y);
+    }
+}
+
+static void forward_range(void *arg, int64_t first, int64_t count)
+{
+    const evi_step *s = arg;
+    bn_shape b = shape_of(&s->a, &s->in[0]->shape);
+    for (int64_t c = first; c < first + count; c++)
+        forward_channel(s, &b, c);
+}
+
+static void for_channels(evi_step *s, evi_range_fn fn)
+{
+    bn_shape b = shape_of(&s->a, &s->in[0]->shape);
+    evi_for_ranges(s->crew, b.c, 16384 / (b.n * b.plane) + 1, fn, s);
+}
+
+static void bn_forward(evi_step *s)
+{
+    for_channels(s, forward_range);
+    for (int32_t i = s->a.flag & BN_ONNX_TRAINING ? 3 : 1; i < s->n_out; i++) {
+        /* outputs of opset < 9 that nobody reads: the running numbers again */
+        const evi_real *from = evi_in(s, i % 2 ? 3 : 4);
+        for (int64_t c = 0; evi_step_has_out(s, i) && c < evi_shape_count(&s->out[i]->shape); c++)
+            evi_out(s, i)[c] = from[c];
+    }
+}
+
+static void add_to_vector(evi_step *s, int32_t i, int64_t channel, evi_real value)
+{
+    if (s->in[i]->grad != NULL)
+        s->in[i]->grad[channel] =
+            evi_grad_is_first(s, i) ? value : s->in[i]->grad[channel] + value;
+}
+
+static void backward_input(evi_step *s, const bn_shape *b, int64_t channel, double s1, double s2)
+{
+    evi_real mean = ((const evi_real *)s->saved)[2 * channel];
+    evi_real inverse = ((const evi_real *)s->saved)[2 * channel + 1];
+    double m = (double)b->n * (double)b->plane;
+    evi_real a1 = evi_in(s, 1)[channel] * inverse;
+    evi_real a2 = (evi_real)(-a1 * (double)inverse * (double)inverse * s2 / m);
+    evi_real a3 = (evi_real)(-a1 * s1 / m - (double)a2 * (double)mean);
+    bool add = !evi_grad_is_first(s, 0);
+    for (int64_t i = 0; i < b->n; i++) {
+        int64_t at = (i * b->c + channel) * b->plane;
+        const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
+        evi_real *dx = s->in[0]->grad + at;
+        if (b->plane == 1)
+            *dx = (add ? *dx : 0) + a1 * *dy + a2 * *x + a3;
+        else
+            s->k->affine2(b->plane, dy, x, a1, a2, a3, dx, add);
+    }
+}
+
+static void backward_range(void *arg, int64_t first, int64_t count)
+{
+    evi_step *s = arg;
+    bn_shape b = shape_of(&s->a, &s->in[0]->shape);
+    for (int64_t c = first; c < first + count; c++) {
+        evi_real mean = ((const evi_real *)s->saved)[2 * c];
+        double s1 = 0, s2 = 0;
+        for (int64_t i = 0; i < b.n; i++) {
+            int64_t at = (i * b.c + c) * b.plane;
+            const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
+            s1 += b.plane == 1 ? *dy : s->k->sum(b.plane, dy);
+            s2 += b.plane == 1 ? *dy * (*x - mean) : s->k->sum_products(b.plane, dy, x, mean);
+        }
+        add_to_vector(s, 1, c, (evi_real)(s2 * (double)((const evi_real *)s->saved)[2 * c + 1]));
+        add_to_vector(s, 2, c, (evi_real)s1);
+        if (s->in[0]->grad != NULL)
+            backward_input(s, &b, c, s1, s2);
+    }
+}
+
+static void bn_backward(evi_step *s)
+{
+    for_channels(s, backward_range);
+    for (int32_t i = 3; i < 5; i++) /* the running numbers take no part in training */
+        (void)evi_grad_start(s, i);
+}
+
+static void bn_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                        int32_t n_out, evi_coupling *c)
+{
+    int64_t channels = in[0].shape.dim[1];
+    if (a->flag & BN_PER_ELEMENT) {
+        c->blocked = "one scale for each element of a picture";
+        return;
+    }
+    int32_t set = evi_couple_set(c);
+    evi_couple(c, set, 0, 1, 0, channels, 1);
+    evi_couple(c, set, ~0, 1, 0, channels, 1);
+    for (int32_t i = 1; i < n_in; i++)
+        evi_couple(c, set, i, 0, 0, channels, 1);
+    for (int32_t i = 1; i < n_out; i++)
+        if (out[i].type != 0)
+            evi_couple(c, set, ~i, 0, 0, channels, 1);
+}
+
+static double bn_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                       int32_t n_out)
+{
+    (void)a, (void)n_in, (void)out, (void)n_out;
+    return 2.0 * (double)evi_shape_count(&in[0].shape);
+}
+
+const evi_op evi_op_batch_norm = {.name = "batch_norm",
+                                  .onnx = "BatchNormalization",
+                                  .traits = EVI_OP_FUSES_ACT,
+                                  .bwd_in = 1 << 0 | 1 << 1,
+                                  .min_in = 5,
+                                  .max_in = 5,
+                                  .max_out = 5,
+                                  .infer = bn_infer,
+                                  .prepare = bn_prepare,
+                                  .forward = bn_forward,
+                                  .backward = bn_backward,
+                                  .channels = bn_channels,
+                                  .flops = bn_flops};
