@@ -20,7 +20,7 @@
 /* Tracks. */
 #define FAR_START_Z 30.0f       /* behind the bend outside */
 #define NEAR_START_Z (-1.5f)    /* under the camera */
-#define ANOTHER_SUBJECT 0.48f   /* chance of somebody else coming along, and again */
+#define ANOTHER_SUBJECT 0.55f   /* chance of somebody else coming along, and again */
 #define PAUSE_CHANCE 0.10f
 #define COMPANION_CHANCE 0.25f  /* of the others: walk side by side with the first */
 
@@ -63,7 +63,7 @@ static void another_track(clip *c, rng *r)
     }
     /* Mostly the same class again: another class would need its own place in the counts. */
     track_plan(t, r, kind < 0.7f ? first->label : kind < 0.9f ? SCENE_PEDESTRIAN : SCENE_OTHER,
-               rng_range(r, 4.0f, 24.0f) + c->tracks[c->n_tracks - 2].start_s);
+               rng_range(r, 11.0f, 30.0f) + c->tracks[c->n_tracks - 2].start_s);
 }
 
 void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t dome)

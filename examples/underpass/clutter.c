@@ -16,7 +16,7 @@ static void sun_patch(const scene_view *v, const scene_frame *f, const scene_lig
     bool  morning = f->hour < 13.0f;
     float low = fabsf(f->hour - 13.0f) / 6.0f; /* 0 at noon .. 1 */
     float reach = 1.0f + 6.0f * low * low;
-    float strength = lt->sun * 5.0f * smoothf(1.25f, 0.6f, low);
+    float strength = lt->sun * 3.0f * smoothf(1.25f, 0.6f, low);
     decal d = {.surface = SURFACE_FLOOR, .box = true, .soft = 0.12f, .ra = 1.1f,
                .rb = 0.5f * reach, .turn = 0.35f * sinf(f->hour * 1.7f),
                .multiply = {1, 1, 1}};

@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* Knobs of the sensor and of the dome. */
-#define SHOT_NOISE 0.022f      /* deviation at full scale from the photons themselves */
+#define SHOT_NOISE 0.014f      /* deviation at full scale from the photons themselves */
 #define BLOTCH_NOISE 0.25f     /* share of the noise that is coarse, as compression leaves it */
 #define VIGNETTE 0.38f         /* loss of light in the corners */
 #define SPRAY_BLUR 26.0f       /* nominal pixels: paint on the dome is far out of focus */

@@ -21,9 +21,9 @@
 
 /* The camera under the ceiling. */
 #define CAMERA_X 0.7f
-#define CAMERA_Y 2.55f
-#define CAMERA_FOCAL 1158.0f /* nominal pixels: 50 degrees from top to bottom */
-#define CAMERA_PITCH 0.28f   /* radians down */
+#define CAMERA_Y 2.50f
+#define CAMERA_FOCAL 1420.0f /* nominal pixels: 42 degrees from top to bottom */
+#define CAMERA_PITCH 0.265f  /* radians down */
 #define CAMERA_YAW (-0.05f)  /* radians, negative: to the left */
 
 enum { SURFACE_FLOOR, SURFACE_CEILING, SURFACE_LEFT, SURFACE_RIGHT, SURFACE_OUTSIDE };

@@ -3,7 +3,7 @@
 #include "internal.h"
 
 /* Knobs of the camera.  They set how hard the pictures are. */
-#define DAY_NOISE 0.016f        /* deviation of read noise by day, of full scale */
+#define DAY_NOISE 0.010f        /* deviation of read noise by day, of full scale */
 #define NIGHT_NOISE 0.050f      /* the same at the gain that night needs */
 #define DAY_SHUTTER_S 0.012f    /* shutter time by day */
 #define NIGHT_SHUTTER_S 0.050f  /* and at night: walking legs smear */

@@ -40,7 +40,7 @@ enum {
 enum { SCENE_NOMINAL_WIDTH = 1920, SCENE_NOMINAL_HEIGHT = 1080, SCENE_MAX_SUBJECTS = 4 };
 
 /** Step C: beyond this many metres a subject is too far. */
-#define SCENE_FAR_METRES 13.0f
+#define SCENE_FAR_METRES 12.5f
 /** Step C: with less than this share of its surface in view a subject is partly visible. */
 #define SCENE_PARTIAL_SHARE 0.62f
 /** Below this share nobody would notice the subject: the picture counts as empty. */
