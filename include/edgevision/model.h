@@ -71,8 +71,6 @@ EV_API ev_status ev_model_output(ev_model *model, const char *name, ev_value val
  * also an output, in the order of declaration after those declared with ev_model_output().
  */
 EV_API ev_status ev_model_loss(ev_model *model, const char *name, ev_value value, float weight);
-/** Fix an input to the elements of a tensor, for files whose shapes depend on it (copied). */
-EV_API ev_status ev_model_bind_input(ev_model *model, const char *name, const ev_tensor *tensor);
 
 /* ---- layers ---------------------------------------------------------------------------------- */
 
@@ -338,9 +336,13 @@ EV_API const char *ev_model_class_name(const ev_model *model, int32_t index);
 
 typedef struct ev_load_options {
     uint32_t struct_size;
-    int32_t reserved;
+    int32_t n_bound;           /**< numbers of entries at bound_names and bound_values */
     uint64_t max_file_bytes;   /**< default 2 GiB */
     int64_t max_nodes;         /**< default 65,536 */
+    /** [borrow] inputs to fix to the elements of a tensor (copied): they become constants.  For files
+        whose shapes depend on an input, such as the target of a reshape. */
+    const char *const *bound_names;
+    const ev_tensor *const *bound_values; /**< [borrow] */
 } ev_load_options;
 /**
  * Read an ONNX model (opset 1 on).  Operators that are not supported are all listed in the error line

@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+/* Plans: a model made ready.  The sizes of everything are known before the large memory is taken, so
+ * the question "how many bytes" is answered by the same code that makes a plan. */
+#include "graph/plan.h"
+#include <string.h>
+
+#define HEADER 64
+
+static void free_plan(ev_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n_values; i++)
+        evi_free(plan->values[i].constant);
+    for (int32_t i = 0; i < plan->n_nodes; i++) {
+        evi_free(plan->nodes[i].name);
+        evi_free(plan->nodes[i].in);
+    }
+    evi_free(plan->values);
+    evi_free(plan->nodes);
+    evi_free(plan->inputs);
+    evi_free(plan->outputs);
+    evi_free(plan->stores);
+    evi_free(plan->versions);
+    evi_free(plan->packed);
+    ev_model_destroy(plan->model);
+    ev_context *ctx = plan->handle.ctx;
+    plan->handle.magic = 0;
+    evi_free(plan);
+    ev_context_destroy(ctx);
+}
+
+void ev_plan_destroy(ev_plan *plan)
+{
+    if (plan != NULL && plan->handle.magic == EVI_MAGIC_PLAN &&
+        atomic_fetch_sub(&plan->handle.refs, 1) == 1)
+        free_plan(plan);
+}
+
+/* ---- making --------------------------------------------------------------------------------------------------- */
+
+static ev_status check_options(const ev_plan_options *o)
+{
+    if (o->max_batch < 0 || o->max_batch > 65536)
+        return evi_fail(EV_ERR_ARGUMENT, "ev_plan_create: max_batch %d is not 1..65536",
+                        (int)o->max_batch);
+    if (o->n_dims < 0 || (o->n_dims > 0 && o->dims == NULL))
+        return evi_fail(EV_ERR_ARGUMENT, "ev_plan_create: n_dims %d without dims", (int)o->n_dims);
+    return EV_OK;
+}
+
+static ev_status new_plan(ev_context *ctx, ev_model *model, const ev_plan_options *o, bool training,
+                          ev_plan **out)
+{
+    ev_plan *plan = NULL;
+    EVI_TRY(evi_calloc(ctx, 1, sizeof(*plan), &plan));
+    evi_handle_start(&plan->handle, EVI_MAGIC_PLAN, ctx);
+    plan->model = ev_model_ref(model);
+    plan->training = training;
+    plan->precise = o->precise > 0;
+    plan->no_fusion = o->no_fusion > 0;
+    plan->max_batch = o->max_batch > 0 ? o->max_batch : 1;
+    plan->k = evi_kernels_for(evi_cpu_flags(ctx));
+    plan->n_workers = ev_context_threads(ctx);
+    plan->table_bytes = sizeof(*plan) + HEADER;
+    *out = plan;
+    EVI_TRY(evi_model_stores(model, &plan->stores, &plan->n_stores));
+    return evi_plan_calloc(plan, (uint64_t)plan->n_stores, sizeof(uint64_t), &plan->versions);
+}
+
+/* Let each op say what it needs. */
+static ev_status prepare(ev_plan *plan)
+{
+    evi_steps steps;
+    EVI_TRY(evi_steps_create(plan, &steps));
+    uint64_t packed = 0;
+    for (int32_t i = 0; i < steps.n; i++) {
+        evi_step *s = &steps.step[i];
+        evi_flat_node *node = &plan->nodes[steps.node[i]];
+        s->act = node->act;
+        if (s->op->prepare != NULL)
+            s->op->prepare(s);
+        node->a = s->a;
+        node->variant = s->variant;
+        node->scratch_bytes = s->scratch_bytes;
+        node->saved_bytes = s->saved_bytes;
+        node->packed_bytes = plan->training ? 0 : s->packed_bytes;
+        node->packed_offset = (int64_t)packed;
+        if (!evi_add(packed, evi_round_up(node->packed_bytes, EVI_ALIGN), &packed)) {
+            evi_free(steps.block);
+            return evi_fail(EV_ERR_MEMORY, "'%s' needs too much memory", node->name);
+        }
+        plan->scratch_bytes = EVI_MAX(plan->scratch_bytes, s->scratch_bytes);
+    }
+    plan->packed_bytes = packed;
+    evi_free(steps.block);
+    return EV_OK;
+}
+
+static ev_status pack(ev_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n_stores; i++)
+        plan->versions[i] = atomic_load(&plan->stores[i]->version);
+    EVI_TRY(evi_plan_fill_fused(plan));
+    if (plan->packed_bytes == 0)
+        return EV_OK;
+    EVI_TRY(evi_malloc(plan->handle.ctx, plan->packed_bytes, 1, &plan->packed));
+    evi_steps steps;
+    EVI_TRY(evi_steps_create(plan, &steps));
+    for (int32_t i = 0; i < steps.n; i++)
+        if (steps.step[i].packed != NULL && steps.step[i].op->pack != NULL)
+            steps.step[i].op->pack(&steps.step[i]);
+    evi_free(steps.block);
+    return EV_OK;
+}
+
+static ev_status make(ev_plan *plan, const ev_plan_options *o, bool sizes_only)
+{
+    EVI_TRY(evi_plan_flatten(plan, o));
+    EVI_TRY(evi_plan_fuse(plan));
+    EVI_TRY(evi_plan_gradients(plan));
+    EVI_TRY(prepare(plan));
+    EVI_TRY(evi_plan_place(plan));
+    return sizes_only ? EV_OK : pack(plan);
+}
+
+static ev_status create(ev_context *ctx, ev_model *model, const ev_plan_options *opt, bool training,
+                        bool sizes_only, ev_plan **out)
+{
+    EVI_CHECK_POINTER(out);
+    *out = NULL;
+    EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
+    EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
+    ev_plan_options o;
+    EVI_TRY(evi_options_read(&o, sizeof o, opt, "ev_plan_create"));
+    EVI_TRY(check_options(&o));
+    ev_plan *plan = NULL;
+    ev_status status = new_plan(ctx, model, &o, training, &plan);
+    if (status == EV_OK)
+        status = make(plan, &o, sizes_only);
+    if (status != EV_OK) {
+        ev_plan_destroy(plan);
+        return status;
+    }
+    *out = plan;
+    return EV_OK;
+}
+
+ev_status ev_plan_create(ev_context *ctx, ev_model *model, const ev_plan_options *opt, ev_plan **out)
+{
+    return create(ctx, model, opt, false, false, out);
+}
+
+ev_status evi_plan_create_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
+                                   ev_plan **out)
+{
+    return create(ctx, model, opt, true, false, out);
+}
+
+int32_t ev_plan_n_steps(const ev_plan *plan)
+{
+    if (evi_check_handle(plan, EVI_MAGIC_PLAN, __func__, "plan") != EV_OK)
+        return 0;
+    int32_t n = 0;
+    for (int32_t i = 0; i < plan->n_nodes; i++)
+        n += !plan->nodes[i].dead && !plan->nodes[i].is_view;
+    return n;
+}
+
+/* ---- how much ---------------------------------------------------------------------------------------------------- */
+
+static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt, bool training,
+                        ev_memory *out)
+{
+    EVI_CHECK_POINTER(out);
+    ev_plan *plan = NULL;
+    EVI_TRY(create(ctx, model, opt, training, true, &plan));
+    ev_memory m = { .struct_size = sizeof m };
+    for (int32_t i = 0; i < plan->n_stores; i++) {
+        m.weights_bytes += (uint64_t)plan->stores[i]->n_total * sizeof(evi_real);
+        if (training)
+            m.training_bytes += (uint64_t)plan->stores[i]->n_trainable * sizeof(evi_real);
+    }
+    m.plan_bytes = plan->table_bytes + (plan->packed_bytes > 0 ? plan->packed_bytes + HEADER : 0) +
+                   ((uint64_t)EVI_MAX(plan->n_stores, 8) * sizeof(evi_store *) + HEADER);
+    m.session_bytes = evi_session_bytes(plan);
+    m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
+    ev_plan_destroy(plan);
+    return evi_options_write(out, &m, sizeof m, "ev_plan_memory");
+}
+
+ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt, ev_memory *out)
+{
+    return memory(ctx, model, opt, false, out);
+}
+
+ev_status evi_plan_memory_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
+                                   ev_memory *out)
+{
+    return memory(ctx, model, opt, true, out);
+}
