@@ -15,6 +15,20 @@
 #define T_TESTDATA "../shared/testdata"
 #endif
 
+/* What the sanitizers must know: refusing an absurd size is what we test, and so is a fork. */
+const char *__asan_default_options(void);
+const char *__tsan_default_options(void);
+
+const char *__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void)
+{
+    return "die_after_fork=0";
+}
+
 /* ---- memory ------------------------------------------------------------------------------------ */
 
 static void *hook_alloc(void *user, size_t size, size_t alignment)

@@ -21,6 +21,18 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* ThreadSanitizer cannot follow a child that makes threads after a fork. */
+#if defined(__SANITIZE_THREAD__)
+#define T_TSAN 1
+#elif defined(__has_feature)
+#if __has_feature(thread_sanitizer)
+#define T_TSAN 1
+#endif
+#endif
+#ifndef T_TSAN
+#define T_TSAN 0
+#endif
+
 /* ---- statuses ---------------------------------------------------------------------------------- */
 
 #define t_ok(call)                                                                          \

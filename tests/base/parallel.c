@@ -309,7 +309,8 @@ TCase *parallel_tests(void)
     tcase_add_test(t, busy_gives_null);
     tcase_add_test(t, many_callers);
     tcase_add_test(t, threads_refused);
-    tcase_add_test(t, after_fork);
+    if (!T_TSAN)
+        tcase_add_test(t, after_fork);
     tcase_add_test(t, create_and_destroy);
     return t;
 }
