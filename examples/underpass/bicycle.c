@@ -46,7 +46,7 @@ static void wheel(const bicycle *k, float hub, float angle, part_list *l)
         float a = 2.0f * SCENE_PI * (float)i / SEGMENTS, b = a + 2.0f * SCENE_PI / SEGMENTS;
         parts_capsule(l, body_at(&k->at, hub + WHEEL_M * cosf(a), WHEEL_M + WHEEL_M * sinf(a), 0),
                       body_at(&k->at, hub + WHEEL_M * cosf(b), WHEEL_M + WHEEL_M * sinf(b), 0),
-                      0.022f, 0.022f, k->tyre);
+                      0.028f, 0.028f, k->tyre);
     }
     for (int i = 0; i < SPOKES; i++) {
         float a = angle + 2.0f * SCENE_PI * (float)i / SPOKES;

@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Every so many clips one shows none of the classes, and one is a false alarm. */
-#define OTHER_EVERY 14
-#define ALARM_EVERY 11
+#define OTHER_EVERY 20
+#define ALARM_EVERY 12
 
 static bool grow(void **items, size_t *room, size_t n, size_t item_bytes)
 {

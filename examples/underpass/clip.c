@@ -13,15 +13,15 @@
 #define TRIGGER_LEVEL 26        /* grey levels that a pixel must change by */
 #define TRIGGER_PIXELS 9        /* changed pixels that start a clip or keep it going */
 #define TRIGGER_PREROLL_S 6.0   /* the camera keeps so much from before the start */
-#define TRIGGER_HOLD_S 24.0     /* and goes on for so long after the last motion */
+#define TRIGGER_HOLD_S 13.0     /* and goes on for so long after the last motion */
 #define TRIGGER_LONGEST_S 120.0
 #define TRIGGER_STEP_S 0.5
 
 /* Tracks. */
-#define FAR_START_Z 30.0f       /* behind the bend outside */
+#define FAR_START_Z 22.5f       /* behind the bend outside */
 #define NEAR_START_Z (-1.5f)    /* under the camera */
-#define ANOTHER_SUBJECT 0.55f   /* chance of somebody else coming along, and again */
-#define PAUSE_CHANCE 0.10f
+#define ANOTHER_SUBJECT 0.66f   /* chance of somebody else coming along, and again */
+#define PAUSE_CHANCE 0.14f
 #define COMPANION_CHANCE 0.25f  /* of the others: walk side by side with the first */
 
 static void track_plan(clip_track *t, rng *r, int label, float start)
@@ -34,10 +34,10 @@ static void track_plan(clip_track *t, rng *r, int label, float start)
     t->weave = rng_range(r, 0.05f, 0.4f);
     /* walkers keep to the left of the line, riders to the right, and many do not care */
     if (label == SCENE_BICYCLIST) {
-        t->speed = clampf(3.1f + 0.9f * rng_normal(r), 1.3f, 6.0f);
+        t->speed = clampf(2.4f + 0.6f * rng_normal(r), 1.2f, 5.0f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, 0.4f, 1.9f) : rng_range(r, -1.9f, 0.4f);
     } else {
-        t->speed = clampf(1.25f + 0.22f * rng_normal(r), 0.6f, 2.6f);
+        t->speed = clampf(1.15f + 0.20f * rng_normal(r), 0.55f, 2.4f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, -1.9f, 0.1f) : rng_range(r, 0.1f, 1.9f);
         if (label == SCENE_PEDESTRIAN && rng_chance(r, 0.06f))
             t->speed *= 1.9f; /* a runner */
@@ -62,8 +62,8 @@ static void another_track(clip *c, rng *r)
         return;
     }
     /* Mostly the same class again: another class would need its own place in the counts. */
-    track_plan(t, r, kind < 0.7f ? first->label : kind < 0.9f ? SCENE_PEDESTRIAN : SCENE_OTHER,
-               rng_range(r, 11.0f, 30.0f) + c->tracks[c->n_tracks - 2].start_s);
+    track_plan(t, r, kind < 0.85f ? first->label : kind < 0.95f ? SCENE_PEDESTRIAN : SCENE_OTHER,
+               rng_range(r, 12.0f, 26.0f) + c->tracks[c->n_tracks - 2].start_s);
 }
 
 void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t dome)
@@ -80,7 +80,7 @@ void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t d
         return;
     c->n_tracks = 1;
     track_plan(&c->tracks[0], &r, label, 0.0f);
-    while (c->n_tracks < SCENE_MAX_SUBJECTS - 1 && rng_chance(&r, ANOTHER_SUBJECT))
+    while (c->n_tracks < SCENE_MAX_SUBJECTS && rng_chance(&r, ANOTHER_SUBJECT))
         another_track(c, &r);
 }
 
@@ -101,14 +101,14 @@ static bool track_at(const clip_track *t, double time, scene_subject *s)
         return false;
     rng   r = rng_make(t->look, 4);
     float wave = rng_range(&r, 0.15f, 0.5f), shift = rng_range(&r, 0.0f, 6.0f);
-    float beyond = fmaxf(z - 20.0f, 0.0f);
+    float beyond = fmaxf(z - PATH_BEND_Z, 0.0f);
     bool  wheels = t->label == SCENE_BICYCLIST;
     s->look = t->look;
     s->label = t->label;
     s->z = z;
     s->x = clampf(t->lane + t->weave * sinf(wave * z + shift), -2.1f, 2.1f) -
-           0.035f * beyond * beyond; /* the path bends outside, see texture.c */
-    float slope = t->weave * wave * cosf(wave * z + shift) - 0.07f * beyond;
+           PATH_BEND * beyond * beyond;
+    float slope = t->weave * wave * cosf(wave * z + shift) - 2.0f * PATH_BEND * beyond;
     s->heading = atan2f(sign * slope, sign);
     s->speed = moving < since && since < until + t->pause_s ? 0.05f : t->speed;
     /* a step is about 0.7 m, a turn of the pedals takes a bicycle some 4.5 m */

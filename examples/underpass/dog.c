@@ -5,7 +5,7 @@
 #include <string.h>
 
 /* Knobs: the smaller and the closer to the legs, the more a dog walker looks like a pedestrian. */
-#define DOG_SMALL_SHARE 0.45f    /* share of small dogs */
+#define DOG_SMALL_SHARE 0.40f    /* share of small dogs */
 #define DOG_SMALL_MIN_M 0.22f    /* height at the shoulder */
 #define DOG_SMALL_MAX_M 0.36f
 #define DOG_LARGE_MAX_M 0.70f

@@ -8,7 +8,7 @@
 #include <sys/stat.h>
 
 #define STBI_WRITE_NO_STDIO
-#include <stb/stb_image_write.h>
+#include "stb_header.h"
 
 typedef struct sink {
     FILE *file;

@@ -40,11 +40,15 @@ enum {
 enum { SCENE_NOMINAL_WIDTH = 1920, SCENE_NOMINAL_HEIGHT = 1080, SCENE_MAX_SUBJECTS = 4 };
 
 /** Step C: beyond this many metres a subject is too far. */
-#define SCENE_FAR_METRES 12.5f
+#define SCENE_FAR_METRES 11.0f
 /** Step C: with less than this share of its surface in view a subject is partly visible. */
 #define SCENE_PARTIAL_SHARE 0.62f
 /** Below this share nobody would notice the subject: the picture counts as empty. */
 #define SCENE_NOTICED_SHARE 0.03f
+
+/** Outside the far end the path bends to the left: x shrinks by PATH_BEND * (z - PATH_BEND_Z)^2. */
+#define PATH_BEND 0.20f
+#define PATH_BEND_Z 18.5f
 
 /** Somebody on the way through. */
 typedef struct scene_subject {

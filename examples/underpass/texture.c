@@ -96,12 +96,12 @@ static void ceiling_albedo(vec3 p, float out[3])
 static void graffiti(float along, float y, uint64_t seed, float out[3])
 {
     float wave = 1.25f + 0.28f * sinf(along * 4.1f) + 0.2f * sinf(along * 9.7f + 1.0f);
-    float body = noise2(along * 2.6f, y * 2.6f, seed);
+    float fill = noise2(along * 2.6f, y * 2.6f, seed);
 
-    if (fabsf(y - wave) < 0.26f && body > 0.42f) {
+    if (fabsf(y - wave) < 0.26f && fill > 0.42f) {
         float hue = noise2(along * 0.9f, 4.0f, seed + 3);
         blend(out, mixf(0.55f, 0.05f, hue), 0.12f + 0.2f * hue, mixf(0.08f, 0.5f, hue), 0.75f);
-    } else if (fabsf(y - wave) < 0.31f && body > 0.40f) {
+    } else if (fabsf(y - wave) < 0.31f && fill > 0.40f) {
         blend(out, 0.03f, 0.03f, 0.04f, 0.7f);
     }
 }
@@ -148,8 +148,8 @@ static void outside_albedo(vec3 p, vec3 ray, float out[3])
     (void)p;
     if (ground.z < 34.0f) {
         float n = noise2_rough(ground.x * 2, ground.z, PLACE_SEED + 70);
-        /* the path bends to the left behind the corner */
-        float edge = ground.x + 0.035f * (ground.z - 20.0f) * fmaxf(ground.z - 20.0f, 0.0f);
+        float beyond = fmaxf(ground.z - PATH_BEND_Z, 0.0f);
+        float edge = ground.x + PATH_BEND * beyond * beyond;
         if (edge > -2.2f && edge < 2.2f)
             set(out, 0.24f + 0.08f * n, 0.23f + 0.08f * n, 0.21f + 0.07f * n);
         else
