@@ -187,20 +187,19 @@ stage_install() {
     )
 }
 
-# bare_build COMPILER OUT FLAGS...: all of lib without a build system, as one archive
+# bare_build COMPILER OUT FLAGS...: each file of lib by itself, without its meson.build
 bare_build() {
     compiler=$1 out=$2
     shift 2
-    rm -rf "$out" && mkdir -p "$out" || return 1
-    for f in lib/*/*.c lib/*/*/*.c; do
-        [ -f "$f" ] && echo "$f $out/$(echo "$f" | tr / _).o"
-    done >"$out/list"
-    xargs -P "$JOBS" -L 1 sh -c 'compiler=$1; shift; file=$(eval echo \$$(($# - 1)));
-        out=$(eval echo \$$#); n=$(($# - 2)); flags=; i=0
-        for a in "$@"; do i=$((i + 1)); [ $i -le $n ] && flags="$flags $a"; done
-        $compiler $flags -c "$file" -o "$out"' sh "$compiler" -Iinclude -Ilib "$@" <"$out/list" ||
-        return 1
-    return 0
+    mkdir -p "$out" && rm -f "$out"/*.o || return 1
+    {
+        echo "rule cc"
+        echo "  command = $compiler -Iinclude -Ilib $* -c \$in -o \$out"
+        for f in lib/*/*.c lib/*/*/*.c; do
+            [ -f "$f" ] && echo "build $out/$(echo "$f" | tr / _).o: cc $f"
+        done
+    } >"$out/build.ninja"
+    ninja -f "$out/build.ninja" -j "$JOBS"
 }
 
 stage_bare() {
