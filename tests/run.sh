@@ -113,7 +113,8 @@ configure() {
 meson_test() {
     dir=$BUILD/$1
     shift
-    meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$JOBS" "$@" >"$LOG.tests" 2>&1
+    meson test -C "$dir" --no-rebuild --print-errorlogs --num-processes "$JOBS" "$@" \
+        >"$LOG.tests" 2>&1
     code=$?
     cat "$LOG.tests"
     if grep -q 'No suitable tests defined' "$LOG.tests"; then
@@ -246,14 +247,16 @@ stage_aarch64() {
             "$BUILD"/aarch64/*.o -lm -lpthread -o "$BUILD/aarch64/evcheck" &&
         aarch64-linux-gnu-gcc -static -Iinclude tests/abi/consumer.c "$BUILD"/aarch64/*.o -lm \
             -lpthread -o "$BUILD/aarch64/consumer" || return 1
-    timeout 600 qemu-aarch64 "$BUILD/aarch64/evcheck" --quick && qemu-aarch64 "$BUILD/aarch64/consumer"
+    timeout 600 qemu-aarch64 "$BUILD/aarch64/evcheck" --quick &&
+        qemu-aarch64 "$BUILD/aarch64/consumer"
 }
 
 stage_abi() {
     need abidw abidiff || return 77
     [ -f tests/abi/edgevision.abi ] || skip "no tests/abi/edgevision.abi yet" || return 77
     [ "$(uname -m)" = x86_64 ] || skip "the stored dump is for x86-64" || return 77
-    configure abi -Dbuildtype=debugoptimized -Dtests=disabled -Dexamples=disabled -Dbench=disabled &&
+    configure abi -Dbuildtype=debugoptimized -Dtests=disabled -Dexamples=disabled \
+        -Dbench=disabled &&
         ninja -C "$BUILD/abi" -j "$JOBS" &&
         sh tests/abi/dump.sh "$BUILD/abi/lib/libedgevision.so" "$BUILD/abi/now.abi" || return 1
     # Additions are fine; 1 and 2 are errors of abidiff, 8 is an incompatible change.

@@ -29,7 +29,7 @@ const char *__tsan_default_options(void)
     return "die_after_fork=0";
 }
 
-/* ---- memory ------------------------------------------------------------------------------------ */
+/* ---- memory ---------------------------------------------------------------------------------- */
 
 static void *hook_alloc(void *user, size_t size, size_t alignment)
 {
@@ -63,7 +63,7 @@ static void hook_log(void *user, int32_t level, const char *line)
     (void)snprintf(h->log_line, sizeof(h->log_line), "%s", line);
 }
 
-/* ---- files ------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 /* Negative errno when this call shall fail, else 0. */
 static int64_t fault(t_hooks *h, int32_t kind)
@@ -160,7 +160,7 @@ static int64_t hook_remove(void *user, const char *path)
     return unlink(path) != 0 ? -errno : 0;
 }
 
-/* ---- contexts ---------------------------------------------------------------------------------- */
+/* ---- contexts -------------------------------------------------------------------------------- */
 
 static const ev_file_hooks file_hooks = {
     .struct_size = sizeof(ev_file_hooks),
@@ -232,7 +232,7 @@ long t_each_alloc(t_body body, void *arg, int32_t n_threads, long most)
     }
 }
 
-/* ---- folders and data -------------------------------------------------------------------------- */
+/* ---- folders and data ------------------------------------------------------------------------ */
 
 void t_folder(char dir[T_PATH])
 {
@@ -310,7 +310,7 @@ const char *t_testdata(const char *name)
     return t_exists(path) ? path : NULL;
 }
 
-/* ---- numbers, running -------------------------------------------------------------------------- */
+/* ---- numbers, running ------------------------------------------------------------------------ */
 
 void t_fill(float *to, size_t n, uint64_t seed)
 {

@@ -33,26 +33,26 @@
 #define T_TSAN 0
 #endif
 
-/* ---- statuses ---------------------------------------------------------------------------------- */
+/* ---- statuses -------------------------------------------------------------------------------- */
 
-#define t_ok(call)                                                                          \
-    do {                                                                                    \
-        ev_status t_status_ = (call);                                                       \
-        if (t_status_ != EV_OK)                                                             \
-            ck_abort_msg("%s: %s: %s", #call, ev_status_name(t_status_), ev_last_error());  \
+#define t_ok(call)                                                                         \
+    do {                                                                                   \
+        ev_status t_status_ = (call);                                                      \
+        if (t_status_ != EV_OK)                                                            \
+            ck_abort_msg("%s: %s: %s", #call, ev_status_name(t_status_), ev_last_error()); \
     } while (0)
 
-#define t_status(call, expected)                                                            \
-    do {                                                                                    \
-        ev_status t_status_ = (call);                                                       \
-        if (t_status_ != (expected))                                                        \
-            ck_abort_msg("%s: %s instead of %s: %s", #call, ev_status_name(t_status_),      \
-                         ev_status_name(expected), ev_last_error());                        \
-        if (t_status_ != EV_OK && ev_last_error()[0] == '\0')                               \
-            ck_abort_msg("%s: no error line", #call);                                       \
+#define t_status(call, expected)                                                       \
+    do {                                                                               \
+        ev_status t_status_ = (call);                                                  \
+        if (t_status_ != (expected))                                                   \
+            ck_abort_msg("%s: %s instead of %s: %s", #call, ev_status_name(t_status_), \
+                         ev_status_name(expected), ev_last_error());                   \
+        if (t_status_ != EV_OK && ev_last_error()[0] == '\0')                          \
+            ck_abort_msg("%s: no error line", #call);                                  \
     } while (0)
 
-/* ---- hooks: memory that counts and fails, files that fail -------------------------------------- */
+/* ---- hooks: memory that counts and fails, files that fail ------------------------------------ */
 
 /* Which file calls a fault may hit; T_FILE_ANY counts all of them together. */
 enum {
@@ -70,21 +70,21 @@ enum {
 
 /* Zero-filled: nothing fails.  Numbers count from 1; 0 means never. */
 typedef struct t_hooks {
-    atomic_long n_allocs;     /* allocations asked for so far */
-    atomic_long n_live;       /* blocks not given back yet */
+    atomic_long n_allocs; /* allocations asked for so far */
+    atomic_long n_live;   /* blocks not given back yet */
     atomic_long n_live_bytes;
-    long fail_alloc;          /* this allocation fails ... */
-    bool fail_all_after;      /* ... and all after it */
+    long fail_alloc;     /* this allocation fails ... */
+    bool fail_all_after; /* ... and all after it */
     long n_calls[T_FILE_KINDS];
-    int32_t fail_kind;        /* T_FILE_*: the fail_call-th call of this kind ... */
+    int32_t fail_kind; /* T_FILE_*: the fail_call-th call of this kind ... */
     long fail_call;
-    int32_t fail_errno;       /* ... gives this error (EIO when 0) */
-    bool fail_files_after;    /* ... and all later ones of the kind */
-    int32_t interrupt;        /* this many calls of each read and write give EINTR first */
-    uint64_t piece;           /* reads and writes move at most so many bytes (0: all) */
-    bool kill;                /* instead of failing, the process ends at that call (_exit 77) */
+    int32_t fail_errno;    /* ... gives this error (EIO when 0) */
+    bool fail_files_after; /* ... and all later ones of the kind */
+    int32_t interrupt;     /* this many calls of each read and write give EINTR first */
+    uint64_t piece;        /* reads and writes move at most so many bytes (0: all) */
+    bool kill;             /* instead of failing, the process ends at that call (_exit 77) */
     long n_log_lines;
-    char log_line[512];       /* the last one */
+    char log_line[512]; /* the last one */
 } t_hooks;
 
 /* Options whose hooks are those of h (alloc, free, log; files too when with_files). */
@@ -100,7 +100,7 @@ ev_context *t_context(t_hooks *h, int32_t n_threads);
 typedef ev_status (*t_body)(ev_context *ctx, void *arg);
 long t_each_alloc(t_body body, void *arg, int32_t n_threads, long most);
 
-/* ---- folders and data -------------------------------------------------------------------------- */
+/* ---- folders and data ------------------------------------------------------------------------ */
 
 #define T_PATH 512
 void t_folder(char dir[T_PATH]); /* a new one in $TMPDIR or /tmp */
@@ -115,7 +115,7 @@ bool t_exists(const char *path);
  * when there is no such file. */
 const char *t_testdata(const char *name);
 
-/* ---- numbers ----------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* Xorshift64*: *state must not be 0. */
 static inline uint32_t t_random(uint64_t *state)
@@ -139,7 +139,7 @@ void t_fill(float *to, size_t n, uint64_t seed);
 /* max |a-b| / max |b|; infinity when a holds a NaN that b does not. */
 double t_peak_error(const float *a, const float *b, size_t n);
 
-/* ---- running ----------------------------------------------------------------------------------- */
+/* ---- running --------------------------------------------------------------------------------- */
 
 int t_run(Suite *suite); /* EXIT_SUCCESS or EXIT_FAILURE; frees the suite */
 

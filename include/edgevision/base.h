@@ -51,8 +51,8 @@ typedef int32_t ev_status;
 enum {
     EV_OK = 0,
     EV_ERR_ARGUMENT = -1,     /**< a value is out of range or a pointer is missing: mend the call */
-    EV_ERR_SHAPE = -2,        /**< shapes or types do not fit together: mend the model or the data */
-    EV_ERR_MEMORY = -3,       /**< no memory, or over the memory limit: free some, raise the limit */
+    EV_ERR_SHAPE = -2,        /**< shapes or types do not fit: mend the model or the data */
+    EV_ERR_MEMORY = -3,       /**< no memory, or over the limit: free some, raise the limit */
     EV_ERR_IO = -4,           /**< the file system said no; the line names path and reason */
     EV_ERR_FORMAT = -5,       /**< a file is damaged or not what it says: get another file */
     EV_ERR_UNSUPPORTED = -6,  /**< sound, but this library or this build cannot do it */
@@ -84,7 +84,8 @@ EV_API const char *ev_last_error(void);
 /** Release of the library in use as text, "0.1.0".  Static.  Threads: any.  Since: 0.1 */
 EV_API const char *ev_version(void);
 
-/** Release of the library in use: major * 10000 + minor * 100 + patch.  Threads: any.  Since: 0.1 */
+/** Release of the library in use, major * 10000 + minor * 100 + patch.
+ * Threads: any.  Since: 0.1 */
 EV_API int32_t ev_version_number(void);
 
 /**
@@ -102,7 +103,7 @@ EV_API ev_status ev_options_init(void *options, uint64_t size);
 /** Stamp an options struct: every field zero, which means "the default", and the size known. */
 #define EV_OPTIONS_INIT(pointer) ((void)ev_options_init((pointer), (uint64_t)sizeof(*(pointer))))
 
-/* ---- context ------------------------------------------------------------------------------- */
+/* ---- context --------------------------------------------------------------------------------- */
 
 /** Threads, memory, files and log that the objects made with it use.  Threads: any. */
 typedef struct ev_context ev_context;
@@ -132,7 +133,7 @@ typedef void (*ev_log_fn)(void *user, int32_t level, const char *line);
 typedef struct ev_file_hooks {
     uint32_t struct_size; /**< set by EV_OPTIONS_INIT */
     uint32_t reserved;    /**< zero */
-    /** Open for reading (mode 0) or create for writing, truncating (mode 1); gives a handle >= 0. */
+    /** Open for reading (mode 0) or create and truncate for writing (mode 1): a handle >= 0. */
     int64_t (*open)(void *user, const char *path, int32_t mode);
     int64_t (*size)(void *user, int64_t handle);
     int64_t (*read)(void *user, int64_t handle, void *to, uint64_t n_bytes);
@@ -149,7 +150,7 @@ typedef struct ev_context_options {
     int32_t n_threads;           /**< 1..256 (default 1: the calling thread only); -1: all cores */
     uint32_t cpu_disable;        /**< EV_CPU_* sets not to use although the processor has them */
     int32_t log_level;           /**< EV_LOG_*: the least that is reported (default all) */
-    uint64_t memory_limit_bytes; /**< the most that may be allocated at one time (default: no limit) */
+    uint64_t memory_limit_bytes; /**< most that is allocated at one time (default: no limit) */
     ev_alloc_fn alloc;           /**< with free; default: the C library */
     ev_free_fn free;
     ev_log_fn log;               /**< default: no log */

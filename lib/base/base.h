@@ -24,22 +24,22 @@ typedef float evi_real;
 /* Write the thread's error line and give the status back: return evi_fail(EV_ERR_SHAPE, "...").
  * Arguments may contain ev_last_error().  Control characters become spaces.  %g and %f follow the
  * caller's locale here (the line is for people); files go through evi_text_double(). */
-ev_status evi_fail(ev_status status, const char *format, ...)
-    __attribute__((format(printf, 2, 3)));
+ev_status evi_fail(ev_status status, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Put "prefix: " before the present line, for callers that know where they are. */
 ev_status evi_fail_in(ev_status status, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 
-#define EVI_TRY(call)                       \
-    do {                                    \
-        ev_status evi_try_ = (call);        \
-        if (evi_try_ != EV_OK)              \
-            return evi_try_;                \
+#define EVI_TRY(call)                \
+    do {                             \
+        ev_status evi_try_ = (call); \
+        if (evi_try_ != EV_OK)       \
+            return evi_try_;         \
     } while (0)
 
-/* ---- handles: every public object starts with one ------------------------------------------- */
+/* ---- handles: every public object starts with one -------------------------------------------- */
 
-enum { /* magic numbers: a wrong or ended handle is found before it is used */
+/* A wrong or ended handle is found before it is used. */
+enum {
     EVI_MAGIC_CONTEXT = 0x45564358,
     EVI_MAGIC_TENSOR = 0x45565445,
     EVI_MAGIC_IMAGE = 0x4556494d,
@@ -71,13 +71,13 @@ void evi_handle_end(void *h);
 ev_status evi_check_handle(const void *h, uint32_t magic, const char *function,
                            const char *argument);
 #define EVI_CHECK_HANDLE(h, magic) EVI_TRY(evi_check_handle((h), (magic), __func__, #h))
-#define EVI_CHECK_POINTER(p)                                                             \
-    do {                                                                                 \
-        if ((p) == NULL)                                                                 \
-            return evi_fail(EV_ERR_ARGUMENT, "%s: %s is NULL", __func__, #p);            \
+#define EVI_CHECK_POINTER(p)                                                  \
+    do {                                                                      \
+        if ((p) == NULL)                                                      \
+            return evi_fail(EV_ERR_ARGUMENT, "%s: %s is NULL", __func__, #p); \
     } while (0)
 
-/* ---- memory: alloc.c.  Blocks are aligned to 64 bytes and know their context and size. --------- */
+/* ---- memory: alloc.c.  Blocks are aligned to 64 bytes and know their context and size. ------- */
 
 #define EVI_ALIGN 64
 #define EVI_SIZE_MAX ((uint64_t)1 << 62)
@@ -88,8 +88,8 @@ static inline uint64_t evi_block_bytes(uint64_t size)
     return (size + 2 * EVI_ALIGN - 1) / EVI_ALIGN * EVI_ALIGN;
 }
 
-/* n * size bytes, checked; zero-filled.  n or size 0 gives a valid block.  Counts against the limit;
- * on failure the error line is set and *out is NULL. */
+/* n * size bytes, checked; zero-filled.  n or size 0 gives a valid block.  Counts against the
+ * limit; on failure the error line is set and *out is NULL. */
 ev_status evi_calloc(ev_context *ctx, uint64_t n, uint64_t size, void *out);
 /* The same, not filled (large buffers: untouched pages cost nothing). */
 ev_status evi_malloc(ev_context *ctx, uint64_t n, uint64_t size, void *out);
@@ -150,7 +150,7 @@ ev_status evi_writer_commit(evi_writer *w); /* ends the writer in any case */
 void evi_writer_abandon(evi_writer *w);     /* NULL is fine */
 ev_status evi_file_write(ev_context *ctx, const char *path, const void *from, uint64_t n_bytes);
 
-/* ---- text: text.c.  Locale-free numbers and a growing buffer. ----------------------------------- */
+/* ---- text: text.c.  Locale-free numbers and a growing buffer. -------------------------------- */
 
 typedef struct evi_text {
     ev_context *ctx;
@@ -163,8 +163,8 @@ void evi_text_start(evi_text *t, ev_context *ctx);
 void evi_text_add(evi_text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void evi_text_bytes(evi_text *t, const void *from, uint64_t n_bytes);
 void evi_text_double(evi_text *t, double value); /* shortest of %.9g, '.' whatever the locale */
-void evi_text_json_string(evi_text *t, const char *s); /* with the quotes */
-void evi_text_end(evi_text *t); /* frees */
+void evi_text_json_string(evi_text *t, const char *s);                 /* with the quotes */
+void evi_text_end(evi_text *t);                                        /* frees */
 bool evi_parse_double(const char *text, uint64_t length, double *out); /* whole text, locale-free */
 bool evi_parse_int(const char *text, uint64_t length, int64_t *out);
 uint32_t evi_crc32c(uint32_t crc, const void *from, uint64_t n_bytes); /* start with 0 */

@@ -13,7 +13,7 @@
 #define PIECE_BYTES ((uint64_t)1 << 30) /* the most that one call moves */
 #define RETRIES 1000                    /* interrupted calls in a row before giving up */
 
-/* ---- the ordinary file system; each gives 0 or more, or a negative errno ----------------------- */
+/* ---- the ordinary file system; each gives 0 or more, or a negative errno --------------------- */
 
 static int64_t file_open(void *user, const char *path, int32_t mode)
 {
@@ -108,7 +108,7 @@ void evi_files_default(ev_file_hooks *hooks)
     hooks->remove = file_remove;
 }
 
-/* ---- calls through the hooks ------------------------------------------------------------------ */
+/* ---- calls through the hooks ----------------------------------------------------------------- */
 
 static ev_status io_fail(const char *path, const char *what, int64_t result)
 {
@@ -123,14 +123,14 @@ static ev_status io_fail(const char *path, const char *what, int64_t result)
 }
 
 /* Again when a signal came between.  A hook that moves more than asked is broken: EIO. */
-#define RETRYING(result, call)                                  \
-    do {                                                        \
-        int32_t tries_ = 0;                                     \
-        int saved_errno_ = errno;                               \
-        do                                                      \
-            (result) = (call);                                  \
-        while ((result) == -EINTR && ++tries_ < RETRIES);       \
-        errno = saved_errno_;                                   \
+#define RETRYING(result, call)                            \
+    do {                                                  \
+        int32_t tries_ = 0;                               \
+        int saved_errno_ = errno;                         \
+        do                                                \
+            (result) = (call);                            \
+        while ((result) == -EINTR && ++tries_ < RETRIES); \
+        errno = saved_errno_;                             \
     } while (0)
 
 static ev_status open_path(ev_context *ctx, const char *path, int32_t mode, int64_t *out)
@@ -185,7 +185,8 @@ ev_status evi_file_read(ev_context *ctx, const char *path, uint64_t limit, void 
     memcpy(out, &data, sizeof(data));
     *n_bytes_out = 0;
     EVI_TRY(open_path(ctx, path, 0, &handle));
-    ev_status status = read_all(ctx, path, handle, EVI_MIN(limit, EVI_SIZE_MAX / 4), &data, n_bytes_out);
+    ev_status status =
+        read_all(ctx, path, handle, EVI_MIN(limit, EVI_SIZE_MAX / 4), &data, n_bytes_out);
     RETRYING(closed, f->close(user, handle));
     if (status == EV_OK && closed < 0)
         status = io_fail(path, "close", closed);
@@ -198,7 +199,7 @@ ev_status evi_file_read(ev_context *ctx, const char *path, uint64_t limit, void 
     return EV_OK;
 }
 
-/* ---- atomic writing --------------------------------------------------------------------------- */
+/* ---- atomic writing -------------------------------------------------------------------------- */
 
 struct evi_writer {
     ev_context *ctx;

@@ -179,7 +179,7 @@ static inline void relax(void)
 #endif
 }
 
-/* ---- what a worker does ----------------------------------------------------------------------- */
+/* ---- what a worker does ---------------------------------------------------------------------- */
 
 /* Claim and do tasks until none is left unclaimed. */
 static void do_tasks(evi_pool *pool, int32_t worker_index)
@@ -259,7 +259,7 @@ static void wake_all(evi_pool *pool)
     (void)pthread_mutex_unlock(&pool->mutex);
 }
 
-/* ---- making and ending threads ---------------------------------------------------------------- */
+/* ---- making and ending threads --------------------------------------------------------------- */
 
 static bool sync_init(evi_pool *pool)
 {
@@ -367,7 +367,7 @@ void evi_pool_destroy(evi_pool *pool)
     evi_free(pool);
 }
 
-/* ---- runs ------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 evi_crew *evi_crew_begin(ev_context *ctx)
 {

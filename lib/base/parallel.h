@@ -15,7 +15,7 @@ typedef void (*evi_task_fn)(void *arg, int64_t task, int32_t worker);
 /* Take the context's workers: they wake and spin until evi_crew_end().  NULL (work alone) when the
  * context has one thread, another run has the workers, or none can be made.  Never fails. */
 evi_crew *evi_crew_begin(ev_context *ctx);
-void evi_crew_end(evi_crew *crew); /* NULL is fine; the workers go to sleep */
+void evi_crew_end(evi_crew *crew);           /* NULL is fine; the workers go to sleep */
 int32_t evi_crew_size(const evi_crew *crew); /* 1 for NULL */
 
 /* Run fn for all tasks; returns when all are done.  Small jobs: give n_tasks 1. */

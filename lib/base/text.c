@@ -66,7 +66,7 @@ void evi_text_add(evi_text *t, const char *format, ...)
     va_end(args);
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 /* What the locale puts between 0 and 5 in "0.5".  localeconv() is not safe among threads. */
 static size_t decimal_point(char out[16])
@@ -211,16 +211,17 @@ bool evi_parse_int(const char *text, uint64_t length, int64_t *out)
     return true;
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------- */
+/* ---- JSON ------------------------------------------------------------------------------------ */
 
 /* Bytes of the UTF-8 character at s, 1..4; 0 when it is not one (RFC 3629). */
 static int utf8_bytes(const unsigned char *s)
 {
     if (s[0] < 0x80)
         return 1;
-    int n = s[0] >= 0xc2 && s[0] <= 0xdf ? 2 : (s[0] & 0xf0) == 0xe0 ? 3
-            : s[0] >= 0xf0 && s[0] <= 0xf4                          ? 4
-                                                                    : 0;
+    int n = s[0] >= 0xc2 && s[0] <= 0xdf   ? 2
+            : (s[0] & 0xf0) == 0xe0        ? 3
+            : s[0] >= 0xf0 && s[0] <= 0xf4 ? 4
+                                           : 0;
     for (int i = 1; i < n; i++)
         if ((s[i] & 0xc0) != 0x80)
             return 0;

@@ -70,7 +70,8 @@ static ev_status view_shape(const ev_tensor *base, int64_t start, int64_t count,
     evi_shape part = base->shape;
     int64_t entries = part.rank > 0 ? part.dim[0] : 1;
     if (start < 0 || count < 0 || start > entries || count > entries - start)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_tensor_view: start %lld and count %lld of %lld entries",
+        return evi_fail(EV_ERR_ARGUMENT,
+                        "ev_tensor_view: start %lld and count %lld of %lld entries",
                         (long long)start, (long long)count, (long long)entries);
     if (part.rank == 0) /* one entry or none of a scalar is a vector of so many */
         part.rank = count == 1 ? 0 : 1;
@@ -121,7 +122,7 @@ void ev_tensor_destroy(ev_tensor *tensor)
     evi_handle_end(tensor);
 }
 
-/* ---- questions -------------------------------------------------------------------------------- */
+/* ---- questions ------------------------------------------------------------------------------- */
 
 static bool is_tensor(const ev_tensor *tensor)
 {

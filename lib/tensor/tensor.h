@@ -22,7 +22,7 @@ struct ev_tensor {
     ev_tensor *base; /* view: one reference held */
 };
 
-int64_t evi_shape_count(const evi_shape *s);            /* product; 1 for rank 0 */
+int64_t evi_shape_count(const evi_shape *s); /* product; 1 for rank 0 */
 bool evi_shape_equal(const evi_shape *a, const evi_shape *b);
 /* Limits: rank 0..8, each dim 0..2^31-1, product at most 2^31-1.  `what` names it in the error. */
 ev_status evi_shape_check(const evi_shape *s, const char *what);

@@ -109,8 +109,8 @@ END_TEST
 
 START_TEST(interrupted_for_ever)
 {
-    t_hooks h = {.fail_kind = T_FILE_READ, .fail_call = 1, .fail_errno = EINTR,
-                 .fail_files_after = true};
+    t_hooks h = {
+        .fail_kind = T_FILE_READ, .fail_call = 1, .fail_errno = EINTR, .fail_files_after = true};
     ev_context *ctx = t_context(&h, 1);
     char *data = NULL;
     uint64_t n = 0;

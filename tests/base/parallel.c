@@ -239,7 +239,7 @@ static void in_child(ev_context *ctx, bool inside)
     ck_assert_int_ge(child, 0);
     if (child == 0) {
         (void)alarm(20); /* a hang is a failure */
-        if (inside) { /* forked inside a run: the run goes on alone */
+        if (inside) {    /* forked inside a run: the run goes on alone */
             atomic_store(&total, 0);
             evi_parallel((evi_crew *)NULL, 100, add_task, NULL);
         }

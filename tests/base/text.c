@@ -39,8 +39,8 @@ static bool parses(const char *text, double expected)
 
 static void parsing(void)
 {
-    static const char *const bad[] = {"",   " 1", "1 ",  "1,5", ".",    "e5",  "1e",   "1e+", "0x10",
-                                      "--1", "1.2.3", "nanx", "in", "1f", "+", "infinity"};
+    static const char *const bad[] = {"",     " 1",  "1 ",    "1,5",  ".",  "e5", "1e", "1e+",
+                                      "0x10", "--1", "1.2.3", "nanx", "in", "1f", "+",  "infinity"};
     ck_assert(parses("1", 1));
     ck_assert(parses("-1.5", -1.5));
     ck_assert(parses("+.5", 0.5));
@@ -74,8 +74,8 @@ END_TEST
 /* Needs a locale with a comma; without one there is nothing to test. */
 START_TEST(numbers_comma)
 {
-    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8", "de_DE", "fr_FR.UTF-8",
-                                        "es_ES.UTF-8", "ps_AF.UTF-8"};
+    static const char *const names[] = {"de_DE.UTF-8", "de_DE.utf8",  "de_DE",
+                                        "fr_FR.UTF-8", "es_ES.UTF-8", "ps_AF.UTF-8"};
     for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
         if (setlocale(LC_NUMERIC, names[i]) == NULL)
             continue;
@@ -152,7 +152,8 @@ START_TEST(json)
     ev_context *ctx = t_context(NULL, 1);
     evi_text t;
     evi_text_start(&t, ctx);
-    evi_text_json_string(&t, "a\"b\\c\n\x01 \xc3\xa4 \xff \xc3 \xed\xa0\x80 \xf0\x9f\x90\x95 \xe2\x82");
+    evi_text_json_string(&t,
+                         "a\"b\\c\n\x01 \xc3\xa4 \xff \xc3 \xed\xa0\x80 \xf0\x9f\x90\x95 \xe2\x82");
     ck_assert_str_eq(t.data, "\"a\\\"b\\\\c\\n\\u0001 \xc3\xa4 \\ufffd \\ufffd "
                              "\\ufffd\\ufffd\\ufffd \xf0\x9f\x90\x95 \\ufffd\\ufffd\"");
     evi_text_end(&t);
@@ -194,8 +195,8 @@ START_TEST(crc32c)
         bytes[i] = (unsigned char)(i * 7);
     uint32_t whole = evi_crc32c(0, bytes, sizeof(bytes));
     for (size_t cut = 0; cut <= sizeof(bytes); cut += 37)
-        ck_assert_uint_eq(
-            evi_crc32c(evi_crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut), whole);
+        ck_assert_uint_eq(evi_crc32c(evi_crc32c(0, bytes, cut), bytes + cut, sizeof(bytes) - cut),
+                          whole);
 }
 END_TEST
 

@@ -92,7 +92,8 @@ def check_arrows():
             if m and m.group(1) not in EXTRA_HEADERS.get(folder, ()):
                 owner = HEADERS.get(m.group(1))
                 if owner not in allowed:
-                    problem(path, number, '%s may not include <edgevision/%s.h>' % (folder, m.group(1)))
+                    problem(path, number, '%s may not include <edgevision/%s.h>'
+                            % (folder, m.group(1)))
     for path in files('examples', '.c', '.h'):
         for number, line in enumerate(read(path).split('\n'), 1):
             m = re.match(r'\s*#\s*include\s*"([^"]+)"', line)

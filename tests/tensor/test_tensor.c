@@ -83,8 +83,8 @@ static void refuse(int32_t type, int32_t rank, const int64_t *dims, ev_status ex
 START_TEST(refused)
 {
     static const int64_t negative[] = {2, -1}, large[] = {2147483648}, product[] = {65536, 32768},
-                         wraps[] = {2147483647, 2147483647, 2147483647, 4}, ones[9] = {1, 1, 1, 1, 1,
-                                                                                    1, 1, 1, 1};
+                         wraps[] = {2147483647, 2147483647, 2147483647, 4},
+                         ones[9] = {1, 1, 1, 1, 1, 1, 1, 1, 1};
     refuse(0, 3, dims3, EV_ERR_ARGUMENT);
     refuse(EV_TYPE_FLOAT64, 3, dims3, EV_ERR_ARGUMENT);
     refuse(EV_TYPE_FLOAT16, 3, dims3, EV_ERR_ARGUMENT);
@@ -264,7 +264,7 @@ START_TEST(shape_texts)
 {
     evi_shape s;
     char text[EVI_SHAPE_TEXT];
-    static const int64_t big[] = {2147483647, 0, 2147483647, 2147483647,
+    static const int64_t big[] = {2147483647, 0,          2147483647, 2147483647,
                                   2147483647, 2147483647, 2147483647, 2147483647};
     t_ok(evi_shape_set(&s, 3, dims3, "s"));
     ck_assert_str_eq(evi_shape_text(&s, text), "[4,3,5]");
