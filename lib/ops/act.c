@@ -59,7 +59,7 @@ static void run_backward(evi_step *s, int32_t kind, evi_real a, evi_real b, bool
 static ev_status act_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                            int32_t n_out)
 {
-    EVI_TRY(evi_need_real(&in[0], "the input"));
+    EVI_TRY(evi_need_real(in, n_in, 0, "the input"));
     return evi_infer_same(a, in, n_in, out, n_out);
 }
 

@@ -35,10 +35,11 @@
     X(l1_loss)            \
     X(bce_logits_loss)
 
-/* Activations, elementwise, shapes and layout: add lines here. */
+/* Activations and arithmetic, element by element. */
 #define EVI_OPS_ELEMENT(X) \
     X(relu)                \
     X(leaky_relu)          \
+    X(prelu)               \
     X(clip)                \
     X(sigmoid)             \
     X(tanh)                \
@@ -47,8 +48,59 @@
     X(add)                 \
     X(sub)                 \
     X(mul)                 \
-    X(div)
+    X(div)                 \
+    X(sqrt)                \
+    X(exp)                 \
+    X(log)                 \
+    X(neg)                 \
+    X(abs)                 \
+    X(sign)                \
+    X(reciprocal)          \
+    X(floor)               \
+    X(ceil)                \
+    X(round)               \
+    X(sin)                 \
+    X(cos)                 \
+    X(erf)                 \
+    X(gelu)                \
+    X(elu)                 \
+    X(selu)                \
+    X(softplus)            \
+    X(softsign)
 
+#define EVI_OPS_COMPARE(X) \
+    X(pow)                 \
+    X(mod)                 \
+    X(max)                 \
+    X(min)                 \
+    X(sum_of)              \
+    X(mean_of)             \
+    X(equal)               \
+    X(greater)             \
+    X(less)                \
+    X(greater_or_equal)    \
+    X(less_or_equal)       \
+    X(and)                 \
+    X(or)                  \
+    X(xor)                 \
+    X(not)                 \
+    X(where)
+
+#define EVI_OPS_REDUCE(X) \
+    X(reduce_mean)        \
+    X(reduce_sum)         \
+    X(reduce_max)         \
+    X(reduce_min)         \
+    X(reduce_prod)        \
+    X(reduce_l1)          \
+    X(reduce_l2)          \
+    X(reduce_sum_square)  \
+    X(reduce_log_sum)     \
+    X(reduce_log_sum_exp) \
+    X(arg_max)            \
+    X(arg_min)
+
+/* Shapes and layout. */
 #define EVI_OPS_SHAPE(X) \
     X(identity)          \
     X(flatten)           \
@@ -56,7 +108,30 @@
     X(squeeze)           \
     X(unsqueeze)         \
     X(concat)            \
-    X(split)
+    X(split)             \
+    X(transpose)         \
+    X(depth_to_space)    \
+    X(space_to_depth)    \
+    X(pad)               \
+    X(slice)             \
+    X(resize)            \
+    X(upsample)          \
+    X(gather)            \
+    X(expand)            \
+    X(tile)              \
+    X(cast)              \
+    X(shape)             \
+    X(size)              \
+    X(constant_of_shape) \
+    X(range)
+
+#define EVI_OPS_QUANT(X) \
+    X(quantize_linear)   \
+    X(dequantize_linear) \
+    X(conv_integer)      \
+    X(qlinear_conv)      \
+    X(matmul_integer)    \
+    X(qlinear_matmul)
 
 #define EVI_OPS(X)     \
     EVI_OPS_WINDOW(X)  \
@@ -64,7 +139,10 @@
     EVI_OPS_NORM(X)    \
     EVI_OPS_LOSS(X)    \
     EVI_OPS_ELEMENT(X) \
-    EVI_OPS_SHAPE(X)
+    EVI_OPS_COMPARE(X) \
+    EVI_OPS_REDUCE(X)  \
+    EVI_OPS_SHAPE(X)   \
+    EVI_OPS_QUANT(X)
 
 #define EVI_OP_DECLARE(name) extern const evi_op evi_op_##name;
 EVI_OPS(EVI_OP_DECLARE)

@@ -5,6 +5,7 @@
 #ifndef EVI_OPS_WALK_H
 #define EVI_OPS_WALK_H
 
+#include "ops/check.h"
 #include "ops/op.h"
 
 #define EVI_WALK_OPS 4
@@ -80,7 +81,5 @@ ev_status evi_infer_same(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edg
 /* One operation per output element. */
 double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in,
                           const evi_edge *out, int32_t n_out);
-/* EV_ERR_SHAPE unless the edge holds real numbers. */
-ev_status evi_need_real(const evi_edge *e, const char *what);
 
 #endif

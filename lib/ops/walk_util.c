@@ -96,7 +96,7 @@ void evi_couple_axes(evi_coupling *c, const evi_edge *in, int32_t n_in, const ev
                      int32_t n_out, int32_t but)
 {
     for (int32_t axis = 1; axis < out->shape.rank; axis++)
-        if (axis != but)
+        if (axis != but && axis < in->shape.rank && in->shape.dim[axis] == out->shape.dim[axis])
             evi_couple_same(c, in, n_in, out, n_out, axis);
 }
 
@@ -127,11 +127,4 @@ double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     (void)n_in;
     (void)n_out;
     return (double)evi_shape_count(&out->shape);
-}
-
-ev_status evi_need_real(const evi_edge *e, const char *what)
-{
-    if (evi_type_is_real(e->type))
-        return EV_OK;
-    return evi_fail(EV_ERR_SHAPE, "%s must be float32, not %s", what, ev_type_name(e->type));
 }
