@@ -33,6 +33,8 @@ WRITABLE = {
     'completed.0': 'C start-up code',
     '__dso_handle': 'C start-up code',
     '__TMC_END__': 'C start-up code',
+    '__cpu_model': 'libgcc: what the processor can do, written before main()',
+    '__cpu_features2': 'libgcc: the same',
     '__bss_start': 'linker', '_edata': 'linker', '_end': 'linker',
 }
 
