@@ -63,19 +63,20 @@ typedef struct evk_tile {
     evi_real lo, hi;
 } evk_tile;
 
-/* c[i*ldc + j] = sum over r < rows, x < len of a[i*lda + r*a_step + x] * b[off[j] + r*b_step + x]
+/* c[i*ldc + j] = sum over s < planes, r < rows, x < len of
+ *     a[i*lda + s*a_plane + r*a_step + x] * b[off[j] + s*b_plane + r*b_step + x]
  * (added to the old c with EVK_TILE_ADD),  i < m, j < n.  For products whose two operands both run
- * along the summed index: dense layers (rows 1) and the gradient of convolution weights (rows and
- * pixels of a plane).  One accumulator vector per output in a fixed order of (r, x), then its
- * lanes: the bits do not depend on m, n or the place in the tile.
+ * along the summed index: dense layers (planes 1, rows 1) and the gradient of convolution weights
+ * (pictures, rows, pixels).  One accumulator vector per output in a fixed order of (s, r, x), then
+ * its lanes: the bits do not depend on m, n or the place in the tile.
  * m <= dot_mr and n <= dot_nr, or m <= dot_few_mr and n <= dot_few_nr. */
 typedef struct evk_dot_tile {
-    int64_t rows, len;
+    int64_t planes, rows, len;
     const evi_real *a;
-    int64_t lda, a_step;
+    int64_t lda, a_plane, a_step;
     const evi_real *b;
     const int32_t *off;
-    int64_t b_step;
+    int64_t b_plane, b_step;
     evi_real *c;
     int64_t ldc;
     int32_t m, n;
@@ -115,6 +116,7 @@ typedef struct evi_kernels {
 
     /* matrix tiles and their block sizes */
     void (*tile)(const evk_tile *t);
+    int32_t lanes;          /* values of a vector: widths that are multiples of it waste nothing */
     int32_t mr, nr;         /* full tile */
     int32_t few_mr, few_nr; /* the tile for few rows: less tall, wider */
     int32_t kc;             /* a sum longer than kc is cut every kc terms; the parts are added in
@@ -127,6 +129,9 @@ typedef struct evi_kernels {
 
     /* y = x^T: y[j*ldy + i] = x[i*ldx + j], i < m, j < n; no overlap */
     void (*transpose)(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
+                      int64_t ldy);
+    /* y[i*ldy + j] = x[i*ldx + j], i < m, j < n (n small) */
+    void (*copy_rows)(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
                       int64_t ldy);
     /* y[i] = x[i * step] and y[i * step] = x[i] (added when add is set) */
     void (*gather)(int64_t n, const evi_real *x, int64_t step, evi_real *y);

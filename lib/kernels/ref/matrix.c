@@ -35,9 +35,10 @@ void evk_ref_dot_tile(const evk_dot_tile *t)
             evi_real *c = &t->c[i * t->ldc + j];
             evi_real sum = 0;
 
-            for (int64_t r = 0; r < t->rows; r++) {
-                const evi_real *a = t->a + i * t->lda + r * t->a_step;
-                const evi_real *b = t->b + t->off[j] + r * t->b_step;
+            for (int64_t q = 0; q < t->planes * t->rows; q++) {
+                int64_t s = q / t->rows, r = q % t->rows;
+                const evi_real *a = t->a + i * t->lda + s * t->a_plane + r * t->a_step;
+                const evi_real *b = t->b + t->off[j] + s * t->b_plane + r * t->b_step;
 
                 for (int64_t x = 0; x < t->len; x++)
                     sum += a[x] * b[x];
@@ -53,6 +54,15 @@ void evk_ref_transpose(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi
     for (int64_t i = 0; i < m; i++) {
         for (int64_t j = 0; j < n; j++)
             y[j * ldy + i] = x[i * ldx + j];
+    }
+}
+
+void evk_ref_copy_rows(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
+                       int64_t ldy)
+{
+    for (int64_t i = 0; i < m; i++) {
+        for (int64_t j = 0; j < n; j++)
+            y[i * ldy + j] = x[i * ldx + j];
     }
 }
 

@@ -9,6 +9,8 @@ void evk_ref_tile(const evk_tile *t);
 void evk_ref_dot_tile(const evk_dot_tile *t);
 void evk_ref_transpose(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
                        int64_t ldy);
+void evk_ref_copy_rows(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
+                       int64_t ldy);
 void evk_ref_gather(int64_t n, const evi_real *x, int64_t step, evi_real *y);
 void evk_ref_scatter(int64_t n, const evi_real *x, evi_real *y, int64_t step, int32_t add);
 

@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+/* The vector texts in order, and the table that they fill.  The including file has defined the
+ * words (VL, vf, v_*), the tile sizes and TABLE_NAME, TABLE_CPU, TABLE_PLANE_BYTES. */
+#include "kernels/vector/tile.h"
+#include "kernels/vector/math.h"
+#include "kernels/vector/elements.h"
+#include "kernels/vector/reduce.h"
+
+static const evi_kernels table = {
+    .name = TABLE_NAME,
+    .cpu = TABLE_CPU,
+    .tile = tile,
+    .lanes = VL,
+    .mr = TILE_M,
+    .nr = TILE_N * VL,
+    .few_mr = FEW_M,
+    .few_nr = FEW_N * VL,
+    .kc = 384,
+    .nc = 288,
+    .dot_tile = dot_tile,
+    .dot_mr = TILE_M,
+    .dot_nr = TILE_N,
+    .dot_few_mr = FEW_M,
+    .dot_few_nr = FEW_N,
+    .dot_len = 1024,
+    .plane_bytes = TABLE_PLANE_BYTES,
+    .transpose = evk_ref_transpose,
+    .copy_rows = k_copy_rows,
+    .gather = evk_ref_gather,
+    .scatter = evk_ref_scatter,
+    .add = k_add,
+    .sub = k_sub,
+    .mul = k_mul,
+    .mul_add = k_mul_add,
+    .scale = k_scale,
+    .axpy = k_axpy,
+    .affine = k_affine,
+    .affine2 = k_affine2,
+    .exp = k_exp,
+    .act = k_act,
+    .act_back = k_act_back,
+    .sum = k_sum,
+    .sum_squares = k_sum_squares,
+    .sum_products = k_sum_products,
+    .max = k_max,
+    .exp_sum = k_exp_sum,
+    .max_pool2 = k_max_pool2,
+    .max_pool2_back = k_max_pool2_back,
+    .sgd = k_sgd,
+    .adam = k_adam,
+    .rmsprop = k_rmsprop,
+    .bytes_to_planes = evk_ref_bytes_to_planes,
+};

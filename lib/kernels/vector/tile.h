@@ -1,0 +1,204 @@
+/* SPDX-License-Identifier: MIT */
+/* Matrix tiles over vectors: the text that each instruction set compiles.
+ *
+ * Needs the words of the including file: VL floats in a vf, vt for a tail of less, v_*, and
+ * TILE_M x TILE_N vectors for the full tile, FEW_M x FEW_N for few rows (the same for DOT_*).
+ * The number of accumulators M * N is what the register file holds beside N vectors of b and one
+ * of a: 24 of 32 registers, 12 of 16.  24 chains (12) also cover the latency of the multiply-add:
+ * 4 cycles times 2 a cycle need 8. */
+
+#if defined(__clang__)
+#define UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define UNROLL _Pragma("GCC unroll 8")
+#endif
+#define INLINE static inline __attribute__((always_inline))
+
+#define MAX_M 8
+#define MAX_N 6
+
+/* m and n are constants where this is inlined, so that sum[][] lives in registers. */
+INLINE void tile_run(const evk_tile *t, const int m, const int n, const int full)
+{
+    const vt tail = v_tail(full ? VL : t->n - (n - 1) * VL);
+    const float *a = t->a, *b = t->b;
+    vf sum[MAX_M][MAX_N];
+
+    UNROLL for (int i = 0; i < m; i++) {
+        UNROLL for (int j = 0; j < n; j++)
+            sum[i][j] = v_zero();
+    }
+    for (int64_t p = 0; p < t->k; p++) {
+        const float *row = b + t->off[p];
+        vf bv[MAX_N];
+
+        UNROLL for (int j = 0; j < n - 1; j++)
+            bv[j] = v_load(row + j * VL);
+        bv[n - 1] = full ? v_load(row + (n - 1) * VL) : v_load_t(row + (n - 1) * VL, tail);
+        UNROLL for (int i = 0; i < m; i++) {
+            const vf av = v_set(a[i]);
+
+            UNROLL for (int j = 0; j < n; j++)
+                sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+        }
+        a += t->a_step;
+    }
+    /* Copies: the compiler must assume that a store to c could change *t. */
+    const int32_t flags = t->flags;
+    const float *bias = t->bias;
+    const vf lo = v_set(t->lo), hi = v_set(t->hi);
+    const int64_t ldc = t->ldc;
+    float *c = t->c;
+
+    UNROLL for (int i = 0; i < m; i++, c += ldc) {
+        float *last = c + (n - 1) * VL;
+
+        if (flags & EVK_TILE_ADD) {
+            UNROLL for (int j = 0; j < n - 1; j++)
+                sum[i][j] = v_add(v_load(c + j * VL), sum[i][j]);
+            sum[i][n - 1] = v_add(full ? v_load(last) : v_load_t(last, tail), sum[i][n - 1]);
+        }
+        if (bias) {
+            const vf shift = v_set(bias[i]);
+
+            UNROLL for (int j = 0; j < n; j++)
+                sum[i][j] = v_add(sum[i][j], shift);
+        }
+        if (flags & EVK_TILE_CLIP) {
+            UNROLL for (int j = 0; j < n; j++)
+                sum[i][j] = v_min(hi, v_max(lo, sum[i][j]));
+        }
+        UNROLL for (int j = 0; j < n - 1; j++)
+            v_store(c + j * VL, sum[i][j]);
+        if (full)
+            v_store(last, sum[i][n - 1]);
+        else
+            v_store_t(last, tail, sum[i][n - 1]);
+    }
+}
+
+INLINE void dot_run(const evk_dot_tile *t, const int m, const int n)
+{
+    const int64_t whole = t->len / VL * VL;
+    const int rest = (int)(t->len - whole);
+    const vt tail = v_tail(rest ? rest : 1);
+    const int64_t lda = t->lda, n_rows = t->planes * t->rows;
+    const int64_t a_next = t->a_plane - (t->rows - 1) * t->a_step;
+    const int64_t b_next = t->b_plane - (t->rows - 1) * t->b_step;
+    const float *a = t->a, *b = t->b;
+    vf sum[MAX_M][MAX_N];
+
+    UNROLL for (int i = 0; i < m; i++) {
+        UNROLL for (int j = 0; j < n; j++)
+            sum[i][j] = v_zero();
+    }
+    for (int64_t q = 0, r = 0; q < n_rows; q++) {
+        /* Every third row has a pointer; the two after it are reached by one and two times lda, as
+         * the addressing modes can.  Eight pointers and the b's would not fit the registers. */
+        const float *ap[(MAX_M + 2) / 3], *bp[MAX_N];
+
+        UNROLL for (int i = 0; i < m; i += 3)
+            ap[i / 3] = a + i * lda;
+        UNROLL for (int j = 0; j < n; j++)
+            bp[j] = b + t->off[j];
+        for (int64_t x = whole; x > 0; x -= VL) {
+            vf bv[MAX_N];
+
+            UNROLL for (int j = 0; j < n; j++) {
+                bv[j] = v_load(bp[j]);
+                bp[j] += VL;
+            }
+            UNROLL for (int i = 0; i < m; i++) {
+                const vf av = v_held(v_load(ap[i / 3] + i % 3 * lda));
+
+                UNROLL for (int j = 0; j < n; j++)
+                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+            }
+            UNROLL for (int i = 0; i < m; i += 3)
+                ap[i / 3] += VL;
+        }
+        if (++r < t->rows) {
+            a += t->a_step;
+            b += t->b_step;
+        } else { /* on to the next plane */
+            r = 0;
+            a += a_next;
+            b += b_next;
+        }
+        if (rest) {
+            vf bv[MAX_N];
+
+            UNROLL for (int j = 0; j < n; j++)
+                bv[j] = v_load_t(bp[j], tail);
+            UNROLL for (int i = 0; i < m; i++) {
+                const vf av = v_load_t(ap[i / 3] + i % 3 * lda, tail);
+
+                UNROLL for (int j = 0; j < n; j++)
+                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+            }
+        }
+    }
+    const int64_t ldc = t->ldc;
+    const int add = t->flags & EVK_TILE_ADD;
+    float *c = t->c;
+
+    UNROLL for (int i = 0; i < m; i++, c += ldc) {
+        UNROLL for (int j = 0; j < n; j++) {
+            const float v = v_sum(sum[i][j]);
+
+            c[j] = add ? c[j] + v : v;
+        }
+    }
+}
+
+/* One function per tile shape.  Where a masked load costs a register (TILE_TAIL_APART) the full
+ * width has a function of its own. */
+#ifdef TILE_TAIL_APART
+#define TILE(M, N)                                                  \
+    static void tile_##M##x##N(const evk_tile *t)                   \
+    {                                                               \
+        if (t->n == N * VL)                                         \
+            tile_run(t, M, N, 1);                                   \
+        else                                                        \
+            tile_run(t, M, N, 0);                                   \
+    }
+#else
+#define TILE(M, N)                                                  \
+    static void tile_##M##x##N(const evk_tile *t)                   \
+    {                                                               \
+        tile_run(t, M, N, 0);                                       \
+    }
+#endif
+#define DOT(M, N)                                                   \
+    static void dot_##M##x##N(const evk_dot_tile *t)                \
+    {                                                               \
+        dot_run(t, M, N);                                           \
+    }
+#define TILE3(M) TILE(M, 1) TILE(M, 2) TILE(M, 3) DOT(M, 1) DOT(M, 2) DOT(M, 3)
+#define TILE6(M) TILE3(M) TILE(M, 4) TILE(M, 5) TILE(M, 6) DOT(M, 4) DOT(M, 5) DOT(M, 6)
+#define NAME3(P, M) P##M##x1, P##M##x2, P##M##x3
+#define NAME6(P, M) NAME3(P, M), P##M##x4, P##M##x5, P##M##x6
+
+#if TILE_M == 8
+TILE6(1) TILE6(2) TILE6(3) TILE6(4) TILE3(5) TILE3(6) TILE3(7) TILE3(8)
+#define NAMES(P)                                                                        \
+    {NAME6(P, 1)}, {NAME6(P, 2)}, {NAME6(P, 3)}, {NAME6(P, 4)}, {NAME3(P, 5)}, {NAME3(P, 6)}, \
+    {NAME3(P, 7)}, {NAME3(P, 8)}
+#else
+TILE6(1) TILE6(2) TILE3(3) TILE3(4)
+#define NAMES(P) {NAME6(P, 1)}, {NAME6(P, 2)}, {NAME3(P, 3)}, {NAME3(P, 4)}
+#endif
+
+static void tile(const evk_tile *t)
+{
+    static void (*const run[TILE_M][MAX_N])(const evk_tile *) = {NAMES(tile_)};
+
+    run[t->m - 1][(t->n - 1) / VL](t);
+}
+
+static void dot_tile(const evk_dot_tile *t)
+{
+    static void (*const run[TILE_M][MAX_N])(const evk_dot_tile *) = {NAMES(dot_)};
+
+    run[t->m - 1][t->n - 1](t);
+}

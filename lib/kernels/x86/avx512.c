@@ -1,0 +1,198 @@
+/* SPDX-License-Identifier: MIT */
+/* AVX-512 F, BW, DQ, VL: the words of the vector texts, and the table. */
+#include "kernels/ref/ref.h"
+
+#if defined(__AVX512F__) && defined(__AVX512BW__) && defined(__AVX512DQ__) && \
+    defined(__AVX512VL__) && !defined(EVI_REAL_DOUBLE)
+#include <immintrin.h>
+#include <math.h>
+#include <string.h>
+
+#define VL 16
+typedef __m512 vf;
+typedef __mmask16 vt; /* the first lanes */
+typedef __mmask16 vm; /* any lanes */
+
+static inline vt v_tail(int n)
+{
+    return (vt)((1u << n) - 1);
+}
+static inline vf v_zero(void)
+{
+    return _mm512_setzero_ps();
+}
+static inline vf v_set(float x)
+{
+    return _mm512_set1_ps(x);
+}
+static inline vf v_load(const float *p)
+{
+    return _mm512_loadu_ps(p);
+}
+/* The same value, but certainly in a register: otherwise gcc makes it a memory operand of each of
+ * its uses, and the loads, not the multiply-adds, limit the loop. */
+static inline vf v_held(vf v)
+{
+    __asm__("" : "+v"(v));
+    return v;
+}
+static inline void v_store(float *p, vf v)
+{
+    _mm512_storeu_ps(p, v);
+}
+static inline vf v_load_t(const float *p, vt t)
+{
+    return _mm512_maskz_loadu_ps(t, p);
+}
+static inline vf v_load_or(const float *p, vt t, vf rest)
+{
+    return _mm512_mask_loadu_ps(rest, t, p);
+}
+static inline void v_store_t(float *p, vt t, vf v)
+{
+    _mm512_mask_storeu_ps(p, t, v);
+}
+static inline vf v_add(vf a, vf b)
+{
+    return _mm512_add_ps(a, b);
+}
+static inline vf v_sub(vf a, vf b)
+{
+    return _mm512_sub_ps(a, b);
+}
+static inline vf v_mul(vf a, vf b)
+{
+    return _mm512_mul_ps(a, b);
+}
+static inline vf v_div(vf a, vf b)
+{
+    return _mm512_div_ps(a, b);
+}
+static inline vf v_sqrt(vf a)
+{
+    return _mm512_sqrt_ps(a);
+}
+static inline vf v_fma(vf a, vf b, vf c)
+{
+    return _mm512_fmadd_ps(a, b, c);
+}
+static inline vf v_fnma(vf a, vf b, vf c)
+{
+    return _mm512_fnmadd_ps(a, b, c);
+}
+/* With NaN on either side the second operand comes out. */
+static inline vf v_max(vf a, vf b)
+{
+    return _mm512_max_ps(a, b);
+}
+static inline vf v_min(vf a, vf b)
+{
+    return _mm512_min_ps(a, b);
+}
+static inline vm v_gt(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_GT_OQ);
+}
+static inline vm v_le(vf a, vf b)
+{
+    return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ);
+}
+static inline vm v_nan(vf a)
+{
+    return _mm512_cmp_ps_mask(a, a, _CMP_UNORD_Q);
+}
+static inline vm v_both(vm a, vm b)
+{
+    return (vm)(a & b);
+}
+static inline vm v_either(vm a, vm b)
+{
+    return (vm)(a | b);
+}
+static inline int v_any(vm a)
+{
+    return a != 0;
+}
+static inline vf v_pick(vm m, vf yes, vf no)
+{
+    return _mm512_mask_blend_ps(m, no, yes);
+}
+static inline vf v_keep(vm m, vf a)
+{
+    return _mm512_maskz_mov_ps(m, a);
+}
+static inline vf v_abs(vf a)
+{
+    return _mm512_abs_ps(a);
+}
+static inline vf v_sign_of(vf magnitude, vf sign)
+{
+    return _mm512_or_ps(_mm512_abs_ps(magnitude), _mm512_and_ps(sign, _mm512_set1_ps(-0.0f)));
+}
+static inline vf v_round(vf a)
+{
+    return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
+}
+/* 2^n for whole n in -126..127 */
+static inline vf v_power2(vf n)
+{
+    const __m512i e = _mm512_add_epi32(_mm512_cvtps_epi32(n), _mm512_set1_epi32(127));
+
+    return _mm512_castsi512_ps(_mm512_slli_epi32(e, 23));
+}
+/* Halves, quarters, pairs: a fixed order. */
+static inline float v_sum(vf v)
+{
+    const __m256 h = _mm256_add_ps(_mm512_castps512_ps256(v), _mm512_extractf32x8_ps(v, 1));
+    __m128 q = _mm_add_ps(_mm256_castps256_ps128(h), _mm256_extractf128_ps(h, 1));
+
+    q = _mm_add_ps(q, _mm_movehl_ps(q, q));
+    return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
+}
+static inline void v_unzip(vf a, vf b, vf *even, vf *odd)
+{
+    const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+
+    *even = _mm512_permutex2var_ps(a, e, b);
+    *odd = _mm512_permutex2var_ps(a, _mm512_add_epi32(e, _mm512_set1_epi32(1)), b);
+}
+static inline void v_zip(vf even, vf odd, vf *a, vf *b)
+{
+    const __m512i e =
+        _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+
+    *a = _mm512_permutex2var_ps(even, e, odd);
+    *b = _mm512_permutex2var_ps(even, _mm512_add_epi32(e, _mm512_set1_epi32(8)), odd);
+}
+/* Small whole numbers 0..255 to and from bytes */
+static inline vf v_from_bytes(const uint8_t *p)
+{
+    return _mm512_cvtepi32_ps(_mm512_cvtepu8_epi32(_mm_loadu_si128((const __m128i *)p)));
+}
+static inline void v_to_bytes(uint8_t *p, vf v)
+{
+    _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+
+#define TILE_M 8
+#define TILE_N 3
+#define FEW_M 4
+#define FEW_N 6
+#define TABLE_NAME "avx512"
+#define TABLE_CPU (EV_CPU_AVX2 | EV_CPU_AVX512)
+#define TABLE_PLANE_BYTES (256 << 10)
+#include "kernels/vector/table.h"
+
+const evi_kernels *evk_avx512(void)
+{
+    return &table;
+}
+
+#else
+
+const evi_kernels *evk_avx512(void)
+{
+    return NULL;
+}
+
+#endif

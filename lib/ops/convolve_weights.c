@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: MIT */
+/* Gradients of convolution's weights and bias.
+ *
+ *     dw[m][c, t] = sum over pictures, rows, pixels of dy[m][.] * x[c][. + offset of t]
+ *
+ * Both run along pixels, so the dot tiles read dy as it stands and x in its bordered copy.  The
+ * hard case is the first layer: few weights, a long sum.  So the sum is cut: the units (some rows,
+ * or some whole small pictures) are dealt to partial sums, in a number that follows from the shape
+ * alone, and the partial sums are added in order.  When the weights are many, there are few partial
+ * sums and the tasks divide the output channels instead. */
+#include "ops/convolve_plane.h"
+
+#include <string.h>
+
+enum {
+    UNIT = 1024,         /* pixels of a unit: dot_mr rows of dy of that length stay in L1 */
+    MAX_SUMS = 16,       /* partial sums */
+    SUM_VALUES = 1 << 20, /* their values together, at most, if more than one */
+    TASKS = 8,           /* enough for a handful of threads */
+    PIECE = 4096
+};
+
+typedef struct job {
+    const evi_kernels *k;
+    const evi_conv_shape *s;
+    evi_taps taps;
+    bool in_place;
+    int64_t channels, outputs, depth; /* of a group; depth = channels * taps */
+    int64_t in_plane, out_plane;
+    int64_t rows, row_blocks, images, units; /* a unit: rows of `images` pictures */
+    int64_t chunk;                           /* channels copied at a time */
+    int64_t channel;                         /* values between channels */
+    int64_t n_sums, values;
+    int64_t m_step, m_blocks, group_step, group_blocks;
+    int32_t mr, nr;
+    uint64_t worker_bytes;
+    const evi_real *x, *dy;
+    evi_real *dw, *sums;
+    bool accumulate;
+    int32_t *off;
+    char *scratch;
+} job;
+
+static int64_t div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
+{
+    memset(j, 0, sizeof(*j));
+    j->k = k;
+    j->s = s;
+    j->taps = evi_taps_forward(s);
+    j->channels = s->c_in / s->groups;
+    j->outputs = s->c_out / s->groups;
+    j->depth = j->channels * s->kh * s->kw;
+    j->in_plane = s->h * s->w;
+    j->out_plane = s->out_h * s->out_w;
+    j->values = s->c_out * j->depth;
+    j->in_place = j->taps.in_place && j->in_plane < INT32_MAX / 2;
+
+    j->rows = EVI_MIN(EVI_MAX(UNIT / s->out_w, 1), s->out_h);
+    j->row_blocks = div_up(s->out_h, j->rows);
+    j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : UNIT / j->out_plane, s->n), 1);
+    j->units = div_up(s->n, j->images) * j->row_blocks;
+    j->channel = j->in_place ? j->in_plane : evi_taps_channel(&j->taps, j->rows);
+    int64_t room = j->in_place ? INT32_MAX : k->plane_bytes / (int64_t)sizeof(evi_real) / j->images;
+    j->chunk = EVI_MAX(EVI_MIN(room / j->channel, j->channels), 1);
+
+    j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(MAX_SUMS, j->units), SUM_VALUES / j->values), 1);
+    const bool few = j->outputs <= k->dot_few_mr;
+    j->mr = few ? k->dot_few_mr : k->dot_mr;
+    j->nr = few ? k->dot_few_nr : k->dot_nr;
+    j->group_step = EVI_MIN(s->groups, 16);
+    j->group_blocks = div_up(s->groups, j->group_step);
+    int64_t blocks = EVI_MIN(div_up(TASKS, j->n_sums * j->group_blocks), div_up(j->outputs, 32));
+    j->m_step = div_up(div_up(j->outputs, blocks), j->mr) * j->mr;
+    j->m_blocks = div_up(j->outputs, j->m_step);
+    /* A bound that does not fall when n grows, unlike images * chunk itself. */
+    int64_t most = EVI_MAX(k->plane_bytes / (int64_t)sizeof(evi_real), j->images * j->channel);
+    j->worker_bytes = evi_round_up(
+        sizeof(evi_real) *
+            (uint64_t)(j->in_place ? 0 : EVI_MIN(most, j->images * j->channels * j->channel)),
+        EVI_ALIGN);
+}
+
+static uint64_t offsets_bytes(const job *j)
+{
+    return evi_round_up(sizeof(int32_t) * (uint64_t)j->depth, EVI_ALIGN);
+}
+
+static uint64_t sums_bytes(const job *j)
+{
+    return j->n_sums == 1 ? 0
+                          : evi_round_up(sizeof(evi_real) * (uint64_t)(j->n_sums * j->values),
+                                         EVI_ALIGN);
+}
+
+uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s,
+                                        int32_t n_workers)
+{
+    job j;
+
+    set_sizes(&j, k, s);
+    return offsets_bytes(&j) + sums_bytes(&j) + (uint64_t)n_workers * j.worker_bytes;
+}
+
+/* One unit, one group, one chunk of channels: add to (or set) that part of a sum. */
+static void run_chunk(const job *j, evk_dot_tile *t, const evi_real *dy, const evi_real *x,
+                      int64_t m0, int64_t m, int64_t n_terms, evi_real *sum)
+{
+    for (int64_t i = 0; i < m; i += t->m) {
+        t->m = (int32_t)EVI_MIN(j->mr, m - i);
+        t->a = dy + (m0 + i) * j->out_plane;
+        for (int64_t q = 0; q < n_terms; q += t->n) {
+            t->n = (int32_t)EVI_MIN(j->nr, n_terms - q);
+            t->b = x;
+            t->off = j->off + q;
+            t->c = sum + (m0 + i) * j->depth + q;
+            j->k->dot_tile(t);
+        }
+    }
+}
+
+/* One unit of one group: all its channels, a chunk at a time. */
+static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t m, bool add,
+                     evi_real *sum, evi_real *block)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t image = unit / j->row_blocks * j->images, y0 = unit % j->row_blocks * j->rows;
+    const int64_t rows = EVI_MIN(j->rows, s->out_h - y0), taps = s->kh * s->kw;
+    const evi_real *x = j->x + (image * s->c_in + g * j->channels) * j->in_plane;
+    const evi_real *dy = j->dy + (image * s->c_out + g * j->outputs) * j->out_plane + y0 * s->out_w;
+    evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image), .rows = rows, .len = s->out_w,
+                      .lda = j->out_plane, .a_plane = s->c_out * j->out_plane, .a_step = s->out_w,
+                      .b_step = j->taps.pitch, .ldc = j->depth, .flags = add ? EVK_TILE_ADD : 0};
+
+    if (j->taps.pitch == s->out_w) { /* rows follow one another in both */
+        t.len *= rows;
+        t.rows = 1;
+    }
+    for (int64_t c = 0; c < j->channels; c += j->chunk) {
+        const int64_t n = EVI_MIN(j->chunk, j->channels - c);
+        const evi_real *b = block;
+
+        t.b_plane = j->in_place ? s->c_in * j->in_plane : n * j->channel;
+        if (j->in_place) {
+            b = x + c * j->in_plane + y0 * s->w;
+        } else {
+            for (int64_t i = 0; i < t.planes * n; i++)
+                evi_taps_fill(&j->taps, j->k,
+                              x + (i / n * s->c_in + c + i % n) * j->in_plane, y0, rows, j->rows,
+                              block + i * j->channel);
+        }
+        run_chunk(j, &t, dy, b, m0, m, n * taps, sum + c * taps);
+    }
+}
+
+static void weights_task(void *arg, int64_t task, int32_t worker)
+{
+    const job *j = arg;
+    const int64_t mb = task % j->m_blocks, gb = task / j->m_blocks % j->group_blocks;
+    const int64_t number = task / j->m_blocks / j->group_blocks;
+    const int64_t u0 = number * j->units / j->n_sums, u1 = (number + 1) * j->units / j->n_sums;
+    const int64_t m0 = mb * j->m_step, m = EVI_MIN(j->m_step, j->outputs - m0);
+    evi_real *sum = j->n_sums == 1 ? j->dw : j->sums + number * j->values;
+    evi_real *block = (evi_real *)(void *)(j->scratch + (uint64_t)worker * j->worker_bytes);
+    const bool add = j->n_sums == 1 && j->accumulate;
+
+    for (int64_t u = u0; u < u1; u++) {
+        for (int64_t g = gb * j->group_step;
+             g < EVI_MIN((gb + 1) * j->group_step, j->s->groups); g++)
+            run_unit(j, u, g, m0, m, add || u > u0, sum + g * j->outputs * j->depth, block);
+    }
+}
+
+static void sums_task(void *arg, int64_t task, int32_t worker)
+{
+    const job *j = arg;
+    const int64_t i = task * PIECE, n = EVI_MIN(PIECE, j->values - i);
+
+    (void)worker;
+    if (j->accumulate)
+        j->k->add(n, j->dw + i, j->sums + i, j->dw + i);
+    else
+        memcpy(j->dw + i, j->sums + i, (size_t)n * sizeof(evi_real));
+    for (int64_t q = 1; q < j->n_sums; q++)
+        j->k->add(n, j->dw + i, j->sums + q * j->values + i, j->dw + i);
+}
+
+void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
+                           const evi_real *x, const evi_real *dy, evi_real *dw, bool accumulate,
+                           void *scratch)
+{
+    job j;
+
+    set_sizes(&j, k, s);
+    j.x = x;
+    j.dy = dy;
+    j.dw = dw;
+    j.accumulate = accumulate;
+    j.off = scratch;
+    j.sums = (evi_real *)(void *)((char *)scratch + offsets_bytes(&j));
+    j.scratch = (char *)scratch + offsets_bytes(&j) + sums_bytes(&j);
+    for (int64_t t = 0, taps = s->kh * s->kw; t < taps; t++) {
+        int64_t at = j.in_place ? 0 : evi_taps_offset(&j.taps, j.rows, t);
+
+        for (int64_t c = 0; c < j.chunk; c++)
+            j.off[c * taps + t] = (int32_t)(c * j.channel + at);
+    }
+    evi_parallel(crew, j.n_sums * j.group_blocks * j.m_blocks, weights_task, &j);
+    if (j.n_sums > 1)
+        evi_parallel(crew, div_up(j.values, PIECE), sums_task, &j);
+}
+
+typedef struct bias_job {
+    const evi_kernels *k;
+    int64_t n, channels, plane;
+    const evi_real *dy;
+    evi_real *db;
+    bool accumulate;
+} bias_job;
+
+static void bias_task(void *arg, int64_t c, int32_t worker)
+{
+    const bias_job *j = arg;
+    evi_real sum = j->accumulate ? j->db[c] : 0;
+
+    (void)worker;
+    for (int64_t i = 0; i < j->n; i++)
+        sum += j->k->sum(j->plane, j->dy + (i * j->channels + c) * j->plane);
+    j->db[c] = sum;
+}
+
+void evi_conv_back_bias(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t channels,
+                        int64_t plane, const evi_real *dy, evi_real *db, bool accumulate)
+{
+    bias_job j = {k, n, channels, plane, dy, db, accumulate};
+
+    evi_parallel(crew, channels, bias_task, &j);
+}
