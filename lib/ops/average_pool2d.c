@@ -107,15 +107,15 @@ static void pool_backward(evi_step *s)
         evi_for_planes(s, &w, back_plane);
 }
 
-static void pool_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void pool_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)a;
     evi_couple_same(c, in, n_in, out, n_out, 1);
 }
 
-static double pool_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double pool_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     (void)in, (void)n_in, (void)n_out;
     return (double)evi_shape_count(&out[0].shape) * a->kernel[0] * a->kernel[1];

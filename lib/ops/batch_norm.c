@@ -169,8 +169,7 @@ static void bn_forward(evi_step *s)
 static void add_to_vector(evi_step *s, int32_t i, int64_t channel, evi_real value)
 {
     if (s->in[i]->grad != NULL)
-        s->in[i]->grad[channel] =
-            evi_grad_is_first(s, i) ? value : s->in[i]->grad[channel] + value;
+        s->in[i]->grad[channel] = evi_grad_is_first(s, i) ? value : s->in[i]->grad[channel] + value;
 }
 
 static void backward_input(evi_step *s, const bn_shape *b, int64_t channel, double s1, double s2)

@@ -59,8 +59,7 @@ static void conv_prepare(evi_step *s)
     bool packs = !s->training && s->in[1]->data != NULL;
     if (packs)
         s->packed_bytes = evi_conv_pack_bytes(s->k, &c, EVI_CONV_FORWARD);
-    s->scratch_bytes =
-        evi_conv_scratch_bytes(s->k, &c, EVI_CONV_FORWARD, packs, s->n_workers);
+    s->scratch_bytes = evi_conv_scratch_bytes(s->k, &c, EVI_CONV_FORWARD, packs, s->n_workers);
     for (int32_t pass = EVI_CONV_BACK_DATA; s->training && pass <= EVI_CONV_BACK_WEIGHTS; pass++) {
         uint64_t bytes = evi_conv_scratch_bytes(s->k, &c, pass, false, s->n_workers);
         s->scratch_bytes = EVI_MAX(s->scratch_bytes, bytes);
@@ -99,21 +98,20 @@ static void conv_backward(evi_step *s)
     }
 }
 
-static void conv_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void conv_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)n_out;
     evi_window_couple(c, in[0].shape.dim[1], out[0].shape.dim[1], a->groups, 1, 0,
                       evi_edge_has(in, n_in, 2));
 }
 
-static double conv_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double conv_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     (void)a, (void)n_in, (void)n_out;
     const evi_shape *w = &in[1].shape;
-    return 2.0 * (double)evi_shape_count(&out[0].shape) *
-           (double)evi_shape_span(w, 1, w->rank);
+    return 2.0 * (double)evi_shape_count(&out[0].shape) * (double)evi_shape_span(w, 1, w->rank);
 }
 
 const evi_op evi_op_conv2d = {.name = "conv2d",

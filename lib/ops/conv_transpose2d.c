@@ -15,13 +15,12 @@ static ev_status out_size(evi_attrs *a, int32_t axis, int64_t size, int64_t want
 {
     int64_t full = (size - 1) * a->stride[axis] + a->output_pad[axis] +
                    (int64_t)a->dilation[axis] * (a->kernel[axis] - 1) + 1;
-    if (wanted < 0 && (a->auto_pad == EVI_AUTO_PAD_SAME_UPPER ||
-                       a->auto_pad == EVI_AUTO_PAD_SAME_LOWER))
+    if (wanted < 0 &&
+        (a->auto_pad == EVI_AUTO_PAD_SAME_UPPER || a->auto_pad == EVI_AUTO_PAD_SAME_LOWER))
         wanted = size * a->stride[axis];
     if (wanted >= 0) {
         int64_t total = EVI_MAX(full - wanted, 0), half = total / 2;
-        a->pad[axis] =
-            (int32_t)(a->auto_pad == EVI_AUTO_PAD_SAME_UPPER ? half : total - half);
+        a->pad[axis] = (int32_t)(a->auto_pad == EVI_AUTO_PAD_SAME_UPPER ? half : total - half);
         a->pad[axis + 2] = (int32_t)(total - a->pad[axis]);
         *out = wanted;
     } else {
@@ -113,13 +112,11 @@ static void convt_prepare(evi_step *s)
     bool packs = !s->training && s->in[1]->data != NULL;
     if (packs)
         s->packed_bytes = evi_conv_pack_bytes(s->k, &c, EVI_CONV_BACK_DATA);
-    s->scratch_bytes =
-        evi_conv_scratch_bytes(s->k, &c, EVI_CONV_BACK_DATA, packs, s->n_workers);
+    s->scratch_bytes = evi_conv_scratch_bytes(s->k, &c, EVI_CONV_BACK_DATA, packs, s->n_workers);
     if (!s->training)
         return;
     uint64_t data = evi_conv_scratch_bytes(s->k, &c, EVI_CONV_FORWARD, false, s->n_workers);
-    uint64_t weights =
-        evi_conv_scratch_bytes(s->k, &c, EVI_CONV_BACK_WEIGHTS, false, s->n_workers);
+    uint64_t weights = evi_conv_scratch_bytes(s->k, &c, EVI_CONV_BACK_WEIGHTS, false, s->n_workers);
     s->scratch_bytes = EVI_MAX(s->scratch_bytes, EVI_MAX(data, weights));
 }
 
@@ -164,8 +161,8 @@ static void convt_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
 }
 
 /* Every input pixel meets every tap of its group once. */
-static double convt_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out)
+static double convt_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out)
 {
     (void)a, (void)n_in, (void)out, (void)n_out;
     const evi_shape *w = &in[1].shape;

@@ -28,7 +28,7 @@ typedef struct row_state { /* kept for backward */
 } row_state;
 
 typedef struct saved_state {
-    double total; /* what the mean divides by */
+    double total;     /* what the mean divides by */
     double unused[7]; /* rows begin on a cache line */
 } saved_state;
 
@@ -101,8 +101,7 @@ static ev_status loss_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
 {
     EVI_TRY(evi_need_vector(in, n_in, 2, in[0].shape.dim[1], "the class weights"));
     if (!(a->smoothing >= 0 && a->smoothing <= 1))
-        return evi_fail(EV_ERR_ARGUMENT, "label smoothing %g must be 0 to 1",
-                        (double)a->smoothing);
+        return evi_fail(EV_ERR_ARGUMENT, "label smoothing %g must be 0 to 1", (double)a->smoothing);
     if (a->reduce < EVI_REDUCE_MEAN_OF_BATCH || a->reduce > EVI_REDUCE_NONE)
         return evi_fail(EV_ERR_ARGUMENT, "reduction %d is unknown", (int)a->reduce);
     evi_shape scalar = {0};
@@ -126,8 +125,7 @@ static ev_status hard_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
     (void)n_out;
     EVI_TRY(evi_need_rank(in, n_in, 0, 2, EV_MAX_RANK, "the logits"));
     evi_shape labels = labels_shape(&in[0].shape);
-    if (!evi_edge_has(in, n_in, 1) ||
-        (in[1].type != EV_TYPE_INT32 && in[1].type != EV_TYPE_INT64))
+    if (!evi_edge_has(in, n_in, 1) || (in[1].type != EV_TYPE_INT32 && in[1].type != EV_TYPE_INT64))
         return evi_fail(EV_ERR_SHAPE, "labels (input 1) must be int32 or int64");
     if (!evi_shape_equal(&labels, &in[1].shape))
         return evi_fail(EV_ERR_SHAPE, "labels %s do not fit logits %s: one per row",
@@ -152,8 +150,7 @@ static ev_status soft_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
 static void loss_prepare(evi_step *s)
 {
     rows_shape r = rows_of(&s->in[0]->shape);
-    s->saved_bytes =
-        sizeof(saved_state) + (uint64_t)r.n * (sizeof(row_state) + sizeof(evi_real));
+    s->saved_bytes = sizeof(saved_state) + (uint64_t)r.n * (sizeof(row_state) + sizeof(evi_real));
 }
 
 /* ---- forward ---------------------------------------------------------------------------------- */
@@ -287,7 +284,8 @@ static void hard_backward(evi_step *s)
 
 static void soft_back_row(const evi_step *s, const rows_shape *r, int64_t row)
 {
-    const evi_real *x = evi_in(s, 0) + row_start(r, row), *target = evi_in(s, 1) + row_start(r, row);
+    const evi_real *x = evi_in(s, 0) + row_start(r, row),
+                   *target = evi_in(s, 1) + row_start(r, row);
     evi_real t = temperature(s), g = row_gradient(s, row);
     evi_real smooth = (evi_real)s->a.smoothing, share = smooth / (evi_real)r->classes, all = 0;
     row_state m = states(s)[row];
@@ -319,15 +317,15 @@ static void soft_backward(evi_step *s)
 }
 
 /* The loss ties nothing: the classes are the model's purpose. */
-static void loss_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void loss_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)a, (void)in, (void)n_in, (void)out, (void)n_out;
     c->blocked = "the channels are the classes of a loss";
 }
 
-static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     (void)a, (void)n_in, (void)out, (void)n_out;
     return 4.0 * (double)evi_shape_count(&in[0].shape);

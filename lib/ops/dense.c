@@ -8,7 +8,7 @@
 #include <string.h>
 
 typedef struct dense_shape {
-    int64_t n, m, k;    /* y [n,m], k products summed */
+    int64_t n, m, k;      /* y [n,m], k products summed */
     int64_t c_row, c_col; /* steps of C along y's rows and columns; 0: the same value */
     evi_real alpha, beta;
     bool plain; /* alpha 1; C is absent or a bias of m values times 1: one product does it all */
@@ -47,8 +47,7 @@ static ev_status dense_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi
     int64_t m = w->dim[a->trans_b ? 0 : 1], k2 = w->dim[a->trans_b ? 1 : 0];
     if (k != k2)
         return evi_fail(EV_ERR_SHAPE, "input %s has %lld features, weights %s take %lld",
-                        evi_shape_text(x, tx), (long long)k, evi_shape_text(w, tw),
-                        (long long)k2);
+                        evi_shape_text(x, tx), (long long)k, evi_shape_text(w, tw), (long long)k2);
     evi_shape y = {.rank = 2, .dim = {n, m}}, both;
     if (evi_edge_has(in, n_in, 2)) {
         EVI_TRY(evi_need_real(in, n_in, 2, "the bias"));
@@ -64,8 +63,7 @@ static ev_status dense_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi
 static uint64_t product_scratch(const evi_step *s, const dense_shape *d)
 {
     bool ta = s->a.trans_a != 0, tb = s->a.trans_b != 0;
-    uint64_t most =
-        evi_gemm_scratch_bytes(s->k, d->n, d->m, d->k, ta, tb, s->n_workers);
+    uint64_t most = evi_gemm_scratch_bytes(s->k, d->n, d->m, d->k, ta, tb, s->n_workers);
     if (s->training) {
         uint64_t da = ta ? evi_gemm_scratch_bytes(s->k, d->k, d->n, d->m, tb, true, s->n_workers)
                          : evi_gemm_scratch_bytes(s->k, d->n, d->k, d->m, false, !tb, s->n_workers);
@@ -74,7 +72,8 @@ static uint64_t product_scratch(const evi_step *s, const dense_shape *d)
         most = EVI_MAX(most, EVI_MAX(da, db));
     }
     if (!tb) /* the transposed weights of an inference plan are used instead */
-        most = EVI_MAX(most, evi_gemm_scratch_bytes(s->k, d->n, d->m, d->k, ta, true, s->n_workers));
+        most =
+            EVI_MAX(most, evi_gemm_scratch_bytes(s->k, d->n, d->m, d->k, ta, true, s->n_workers));
     return evi_round_up(most, EVI_ALIGN);
 }
 
@@ -223,8 +222,8 @@ static void dense_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     }
 }
 
-static double dense_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out)
+static double dense_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out)
 {
     (void)n_in, (void)n_out;
     return 2.0 * (double)evi_shape_count(&out[0].shape) *

@@ -21,8 +21,7 @@ static ev_status ln_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_ed
     EVI_TRY(evi_need_rank(in, n_in, 0, 1, EV_MAX_RANK, names[0]));
     const evi_shape *x = &in[0].shape;
     if (!evi_axis(a->axis, x->rank, &axis))
-        return evi_fail(EV_ERR_SHAPE, "axis %d of an input of rank %d", (int)a->axis,
-                        (int)x->rank);
+        return evi_fail(EV_ERR_SHAPE, "axis %d of an input of rank %d", (int)a->axis, (int)x->rank);
     int64_t size = evi_shape_span(x, axis, x->rank);
     for (int32_t i = 1; i < 3; i++) {
         if (!evi_edge_has(in, n_in, i))

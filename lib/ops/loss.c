@@ -195,31 +195,31 @@ static void bce_backward(evi_step *s)
     backward(s, bce_slopes);
 }
 
-static void loss_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void loss_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)a, (void)in, (void)n_in, (void)out, (void)n_out;
     c->blocked = "the channels are what a loss compares";
 }
 
-static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     (void)a, (void)n_in, (void)out, (void)n_out;
     return 3.0 * (double)evi_shape_count(&in[0].shape);
 }
 
-#define EVI_LOSS(id, fw, bw)                  \
-    const evi_op evi_op_##id = {.name = #id,  \
-                                .traits = EVI_OP_LOSS, \
+#define EVI_LOSS(id, fw, bw)                               \
+    const evi_op evi_op_##id = {.name = #id,               \
+                                .traits = EVI_OP_LOSS,     \
                                 .bwd_in = 1 << 0 | 1 << 1, \
-                                .min_in = 1,           \
-                                .max_in = 2,           \
-                                .max_out = 1,          \
-                                .infer = loss_infer,   \
-                                .prepare = loss_prepare, \
-                                .forward = fw,         \
-                                .backward = bw,        \
+                                .min_in = 1,               \
+                                .max_in = 2,               \
+                                .max_out = 1,              \
+                                .infer = loss_infer,       \
+                                .prepare = loss_prepare,   \
+                                .forward = fw,             \
+                                .backward = bw,            \
                                 .channels = loss_channels, \
                                 .flops = loss_flops}
 

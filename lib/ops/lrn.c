@@ -46,8 +46,8 @@ static void lrn_forward(evi_step *s)
     evi_for_ranges(s->crew, evi_shape_span(x, 0, 2), 2048 / plane + 1, lrn_range, s);
 }
 
-static void lrn_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void lrn_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out, evi_coupling *c)
 {
     (void)a, (void)in, (void)n_in, (void)out, (void)n_out;
     c->blocked = "neighbouring channels are mixed";

@@ -12,9 +12,9 @@ enum {
 
 typedef struct mm_shape {
     int64_t m, n, k;
-    evi_shape batch;                            /* broadcast dimensions before the matrices */
+    evi_shape batch;                                  /* broadcast dimensions before the matrices */
     int64_t a_step[EV_MAX_RANK], b_step[EV_MAX_RANK]; /* in matrices; 0: repeated */
-    int64_t count, a_count, b_count;            /* matrices */
+    int64_t count, a_count, b_count;                  /* matrices */
 } mm_shape;
 
 /* The dimensions before the matrix; none for a vector. */

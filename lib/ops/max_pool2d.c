@@ -26,8 +26,8 @@ static ev_status pool_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
     evi_window w;
     EVI_TRY(evi_window_infer(a, &x.shape, &w));
     if (w.kh * w.kw > 65535)
-        return evi_fail(EV_ERR_UNSUPPORTED, "a window of %lldx%lld is too large",
-                        (long long)w.kh, (long long)w.kw);
+        return evi_fail(EV_ERR_UNSUPPORTED, "a window of %lldx%lld is too large", (long long)w.kh,
+                        (long long)w.kw);
     evi_shape y;
     EVI_TRY(evi_window_shape(&w, &x.shape, w.c, &y));
     evi_edge_set(out, 0, in[0].type, &y);
@@ -55,8 +55,7 @@ static void pool_prepare(evi_step *s)
                 !evi_step_has_out(s, 1) && s->in[0]->type == EV_TYPE_FLOAT32;
     s->variant = fast ? TWO_BY_TWO : GENERAL;
     if (s->training)
-        s->saved_bytes =
-            (uint64_t)(w.n * w.c * w.out_h * w.out_w) * (wide_taps(&w) ? 2u : 1u);
+        s->saved_bytes = (uint64_t)(w.n * w.c * w.out_h * w.out_w) * (wide_taps(&w) ? 2u : 1u);
 }
 
 static void save_tap(const evi_step *s, const evi_window *w, int64_t out, int64_t tap)
@@ -119,8 +118,7 @@ static void pool_plane(const evi_step *s, const evi_window *w, int64_t plane)
                 save_tap(s, w, out, tap);
             if (evi_step_has_out(s, 1)) {
                 tap = tap == no_tap(w) ? 0 : tap;
-                store_index(s, w, plane, out, y0 + tap / w->kw * w->dh,
-                            x0 + tap % w->kw * w->dw);
+                store_index(s, w, plane, out, y0 + tap / w->kw * w->dh, x0 + tap % w->kw * w->dw);
             }
         }
     }
@@ -200,8 +198,8 @@ static void back_plane_2x2(const evi_step *s, const evi_window *w, int64_t plane
     int64_t out = plane * w->out_h * w->out_w;
     for (int64_t i = 0; i < w->out_h; i++, out += w->out_w) {
         evi_real *row = dx + 2 * i * w->w;
-        s->k->max_pool2_back(w->out_w, s->out[0]->grad + out, (const uint8_t *)s->saved + out,
-                             row, row + w->w, !first);
+        s->k->max_pool2_back(w->out_w, s->out[0]->grad + out, (const uint8_t *)s->saved + out, row,
+                             row + w->w, !first);
         if (first && w->w > 2 * w->out_w) { /* the column that no window reaches */
             row[w->w - 1] = 0;
             row[2 * w->w - 1] = 0;
@@ -219,15 +217,15 @@ static void pool_backward(evi_step *s)
         evi_for_planes(s, &w, s->variant == TWO_BY_TWO ? back_plane_2x2 : back_plane);
 }
 
-static void pool_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void pool_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)a;
     evi_couple_same(c, in, n_in, out, n_out, 1);
 }
 
-static double pool_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double pool_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     (void)in, (void)n_in, (void)n_out;
     return (double)evi_shape_count(&out[0].shape) * a->kernel[0] * a->kernel[1];

@@ -118,6 +118,12 @@ static void prelu_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     (void)n_out;
     two[1].shape = slope_shape(a, &in[0].shape, &in[1].shape);
     evi_couple_broadcast(c, two, 2, out);
+    /* Axes of size 1 that slope_shape() appended are not there to be cut. */
+    int32_t kept = 0;
+    for (int32_t i = 0; i < c->n; i++)
+        if (c->slice[i].operand != 1 || c->slice[i].axis < in[1].shape.rank)
+            c->slice[kept++] = c->slice[i];
+    c->n = kept;
 }
 
 const evi_op evi_op_prelu = {.name = "prelu",

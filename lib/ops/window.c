@@ -8,11 +8,11 @@ ev_status evi_window_check(const evi_attrs *a, const evi_shape *x)
         return evi_fail(EV_ERR_SHAPE, "a window needs rank 3 or 4, not %d", (int)x->rank);
     for (int32_t i = 0; i < 2; i++) {
         if (a->kernel[i] < 1)
-            return evi_fail(EV_ERR_ARGUMENT, "kernel %dx%d must be at least 1x1",
-                            (int)a->kernel[0], (int)a->kernel[1]);
+            return evi_fail(EV_ERR_ARGUMENT, "kernel %dx%d must be at least 1x1", (int)a->kernel[0],
+                            (int)a->kernel[1]);
         if (a->stride[i] < 1)
-            return evi_fail(EV_ERR_ARGUMENT, "stride %d, %d must be at least 1",
-                            (int)a->stride[0], (int)a->stride[1]);
+            return evi_fail(EV_ERR_ARGUMENT, "stride %d, %d must be at least 1", (int)a->stride[0],
+                            (int)a->stride[1]);
         if (a->dilation[i] < 1)
             return evi_fail(EV_ERR_ARGUMENT, "dilation %d, %d must be at least 1",
                             (int)a->dilation[0], (int)a->dilation[1]);
@@ -109,8 +109,7 @@ void evi_window_get(const evi_attrs *a, const evi_shape *x, const evi_shape *y, 
                       .right = a->pad[3]};
 }
 
-ev_status evi_window_shape(const evi_window *w, const evi_shape *x, int64_t channels,
-                           evi_shape *y)
+ev_status evi_window_shape(const evi_window *w, const evi_shape *x, int64_t channels, evi_shape *y)
 {
     evi_shape r = {.rank = x->rank};
     r.dim[0] = x->dim[0];

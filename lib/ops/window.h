@@ -21,8 +21,7 @@ ev_status evi_window_infer(evi_attrs *a, const evi_shape *x, evi_window *w);
 /* What infer found, for the shapes of this run. */
 void evi_window_get(const evi_attrs *a, const evi_shape *x, const evi_shape *y, evi_window *w);
 /* Output shape of the rank of x: [n, channels, out_h, out_w] or [n, channels, out_w]. */
-ev_status evi_window_shape(const evi_window *w, const evi_shape *x, int64_t channels,
-                           evi_shape *y);
+ev_status evi_window_shape(const evi_window *w, const evi_shape *x, int64_t channels, evi_shape *y);
 
 /* Taps first..last-1 along one axis whose place (start + tap * dilation) lies within 0..size-1. */
 static inline void evi_window_taps(int64_t start, int64_t kernel, int64_t dilation, int64_t size,
