@@ -82,6 +82,8 @@ void evi_couple_broadcast(evi_coupling *c, const evi_edge *in, int32_t n_in, con
 {
     const evi_shape *full = &out->shape;
     for (int32_t axis = 1; axis < full->rank; axis++) {
+        if (full->dim[axis] == 1)
+            continue; /* one channel cannot go */
         int32_t set = evi_couple_set(c);
         for (int32_t i = 0; i < n_in; i++) {
             int32_t own = axis - (full->rank - in[i].shape.rank);
