@@ -241,14 +241,14 @@ int main(int argc, char **argv)
         n_cases = n_failures = 0;
         rnd_seed(seed);
         if (bench) {
-            if (strcmp(k->name, set[i].name) == 0)
-                bench_kernels(k);
+            bench_kernels(k);
             continue;
         }
-#ifndef EVI_REAL_DOUBLE
-        if (strcmp(k->name, set[i].name) != 0)
+        if (strcmp(k->name, set[i].name) != 0) {
+            if (sizeof(evi_real) == sizeof(double)) /* has the reference only */
+                continue;
             return printf("%-7s NOT BUILT\n", set[i].name), 1;
-#endif
+        }
         check_kernels(k);
         check_drivers(k, amount);
         printf("%-7s %lld cases, %lld failed\n", set[i].name, (long long)n_cases,
