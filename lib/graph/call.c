@@ -126,40 +126,30 @@ ev_status ev_model_call(ev_model *model, ev_model *callee, const ev_value *input
 
 /* ---- stores --------------------------------------------------------------------------------------------- */
 
-typedef struct store_list {
-    ev_context *ctx;
-    evi_store **stores;
-    int32_t n, capacity;
-} store_list;
-
-static ev_status collect(const ev_model *m, store_list *list, int32_t depth)
+static ev_status collect(const ev_model *m, evi_store ***stores, int32_t *n, int32_t depth)
 {
     if (depth > EVI_MAX_DEPTH)
         return evi_fail(EV_ERR_ARGUMENT, "models are nested deeper than %d", EVI_MAX_DEPTH);
-    for (int32_t i = 0; i < list->n; i++)
-        if (list->stores[i] == m->store)
+    for (int32_t i = 0; i < *n; i++)
+        if ((*stores)[i] == m->store)
             return EV_OK;
-    if (list->n == list->capacity) {
-        int32_t more = list->capacity ? 2 * list->capacity : 8;
-        EVI_TRY(evi_realloc(list->ctx, (uint64_t)more, sizeof(evi_store *), &list->stores));
-        list->capacity = more;
-    }
-    list->stores[list->n++] = m->store;
+    EVI_TRY(evi_realloc(m->handle.ctx, (uint64_t)*n + 1, sizeof(evi_store *), stores));
+    (*stores)[(*n)++] = m->store;
     for (int32_t i = 0; i < m->n_nodes; i++)
         if (m->nodes[i].callee != NULL)
-            EVI_TRY(collect(m->nodes[i].callee, list, depth + 1));
+            EVI_TRY(collect(m->nodes[i].callee, stores, n, depth + 1));
     return EV_OK;
 }
 
 ev_status evi_model_stores(const ev_model *model, evi_store ***stores_out, int32_t *n_out)
 {
-    store_list list = { .ctx = model->handle.ctx };
-    ev_status status = collect(model, &list, 0);
+    *stores_out = NULL;
+    *n_out = 0;
+    ev_status status = collect(model, stores_out, n_out, 0);
     if (status != EV_OK) {
-        evi_free(list.stores);
-        list = (store_list){ 0 };
+        evi_free(*stores_out);
+        *stores_out = NULL;
+        *n_out = 0;
     }
-    *stores_out = list.stores;
-    *n_out = list.n;
     return status;
 }

@@ -12,12 +12,10 @@ typedef struct flattener {
 
 /* ---- tables ------------------------------------------------------------------------------------------- */
 
-#define HEADER 64 /* what the allocator puts before a block */
-
 ev_status evi_plan_calloc(ev_plan *plan, uint64_t n, uint64_t size, void *out)
 {
     EVI_TRY(evi_calloc(plan->handle.ctx, n, size, out));
-    plan->table_bytes += n * size + HEADER;
+    plan->table_bytes += evi_block_bytes(n * size);
     return EV_OK;
 }
 
@@ -27,7 +25,9 @@ static ev_status grow(ev_plan *plan, void *table, int32_t n, int32_t *capacity, 
         return EV_OK;
     int32_t more = *capacity ? 2 * *capacity : 64;
     EVI_TRY(evi_realloc(plan->handle.ctx, (uint64_t)more, size, table));
-    plan->table_bytes += (uint64_t)(more - *capacity) * size + (*capacity ? 0 : HEADER);
+    if (*capacity > 0)
+        plan->table_bytes -= evi_block_bytes((uint64_t)*capacity * size);
+    plan->table_bytes += evi_block_bytes((uint64_t)more * size);
     *capacity = more;
     return EV_OK;
 }
@@ -125,8 +125,8 @@ static ev_status known_results(flattener *f, evi_edge *out, int32_t n_out, bool 
         if (status != EV_OK)
             evi_free(flat.constant);
         else
-            f->plan->table_bytes += (uint64_t)evi_shape_count(&out[i].shape) *
-                                        (uint64_t)evi_type_bytes(out[i].type) + HEADER;
+            f->plan->table_bytes += evi_block_bytes((uint64_t)evi_shape_count(&out[i].shape) *
+                                                    (uint64_t)evi_type_bytes(out[i].type));
     }
     return status;
 }

@@ -130,7 +130,7 @@ static ev_status fuse_norm(ev_plan *plan, evi_flat_node *node, const int32_t *us
     in[2] = bias;
     in[3] = producer->out[0];
     /* in and out are one block: the longer one replaces it */
-    plan->table_bytes -= (uint64_t)(producer->n_in + 1) * sizeof(int32_t) + 64;
+    plan->table_bytes -= evi_block_bytes((uint64_t)(producer->n_in + 1) * sizeof(int32_t));
     evi_free(producer->in);
     producer->in = in;
     producer->out = in + 3;
@@ -178,9 +178,9 @@ static void count_folded(ev_plan *plan)
 {
     for (int32_t i = 0; i < plan->n_nodes; i++)
         for (int32_t j = 1; j < 3 && !plan->nodes[i].dead && plan->nodes[i].norm[0] >= 0; j++)
-            plan->table_bytes += (uint64_t)evi_shape_count(
-                                     &plan->values[plan->nodes[i].in[j]].edge.shape) *
-                                     sizeof(evi_real) + 64;
+            plan->table_bytes += evi_block_bytes(
+                (uint64_t)evi_shape_count(&plan->values[plan->nodes[i].in[j]].edge.shape) *
+                sizeof(evi_real));
 }
 
 ev_status evi_plan_fuse(ev_plan *plan)

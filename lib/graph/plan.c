@@ -4,8 +4,6 @@
 #include "graph/plan.h"
 #include <string.h>
 
-#define HEADER 64
-
 static void free_plan(ev_plan *plan)
 {
     for (int32_t i = 0; i < plan->n_values; i++)
@@ -60,9 +58,10 @@ static ev_status new_plan(ev_context *ctx, ev_model *model, const ev_plan_option
     plan->max_batch = o->max_batch > 0 ? o->max_batch : 1;
     plan->k = evi_kernels_for(evi_cpu_flags(ctx));
     plan->n_workers = ev_context_threads(ctx);
-    plan->table_bytes = sizeof(*plan) + HEADER;
+    plan->table_bytes = evi_block_bytes(sizeof(*plan));
     *out = plan;
     EVI_TRY(evi_model_stores(model, &plan->stores, &plan->n_stores));
+    plan->table_bytes += evi_block_bytes((uint64_t)plan->n_stores * sizeof(evi_store *));
     return evi_plan_calloc(plan, (uint64_t)plan->n_stores, sizeof(uint64_t), &plan->versions);
 }
 
@@ -179,8 +178,8 @@ static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options 
         if (training)
             m.training_bytes += (uint64_t)plan->stores[i]->n_trainable * sizeof(evi_real);
     }
-    m.plan_bytes = plan->table_bytes + (plan->packed_bytes > 0 ? plan->packed_bytes + HEADER : 0) +
-                   ((uint64_t)EVI_MAX(plan->n_stores, 8) * sizeof(evi_store *) + HEADER);
+    m.plan_bytes = plan->table_bytes +
+                   (plan->packed_bytes > 0 ? evi_block_bytes(plan->packed_bytes) : 0);
     m.session_bytes = evi_session_bytes(plan);
     m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
     ev_plan_destroy(plan);

@@ -92,7 +92,6 @@ typedef struct evi_steps {
     evi_view *view;    /* one a flat value */
     evi_edge *edges;   /* room for the most inputs and outputs that a node has */
     void *block;
-    uint64_t bytes;    /* of the block */
 } evi_steps;
 
 uint64_t evi_steps_bytes(const ev_plan *plan);

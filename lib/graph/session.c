@@ -3,8 +3,6 @@
 #include "graph/plan.h"
 #include <string.h>
 
-#define HEADER 64
-
 /* One block: the session, its steps apart, then arena, scratch, results, last inputs. */
 typedef struct layout {
     uint64_t outputs, inputs, arena, scratch, total;
@@ -23,7 +21,7 @@ static layout lay_out(const ev_plan *plan)
 
 uint64_t evi_session_bytes(const ev_plan *plan)
 {
-    return lay_out(plan).total + HEADER + evi_steps_bytes(plan);
+    return evi_block_bytes(lay_out(plan).total) + evi_steps_bytes(plan);
 }
 
 /* ---- binding ---------------------------------------------------------------------------------------------------- */

@@ -30,7 +30,7 @@ static layout lay_out(const ev_plan *plan)
 
 uint64_t evi_steps_bytes(const ev_plan *plan)
 {
-    return lay_out(plan).total + 64;
+    return evi_block_bytes(lay_out(plan).total);
 }
 
 static void fill_views(const ev_plan *plan, evi_view *views)
@@ -76,7 +76,6 @@ ev_status evi_steps_create(const ev_plan *plan, evi_steps *out)
     memset(out, 0, sizeof(*out));
     EVI_TRY(evi_calloc(plan->handle.ctx, l.total, 1, &out->block));
     char *block = out->block;
-    out->bytes = l.total + 64;
     out->n = l.n_steps;
     out->n_views = plan->n_values;
     out->step = (evi_step *)(void *)block;
