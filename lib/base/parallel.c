@@ -130,7 +130,7 @@ void evi_parallel(evi_crew *crew, int64_t n_tasks, evi_task_fn fn, void *arg)
 #include <unistd.h>
 
 #define STACK_BYTES ((size_t)1 << 20)
-#define SPINS_BEFORE_YIELD 4000 /* about 0.1 ms: longer waits let others have the core */
+#define SPINS_BEFORE_YIELD 2000 /* some 50 us: longer waits let others have the core */
 #define IDLE_SECONDS 0.002      /* a worker without a job for so long goes to sleep */
 #define RETRY_SECONDS 1.0       /* after pthread_create failed */
 

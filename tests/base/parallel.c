@@ -78,7 +78,7 @@ START_TEST(every_task_once)
 {
     for (int32_t threads = 2; threads <= 8; threads += 3) {
         ev_context *ctx = t_context(NULL, threads);
-        for (int run = 0; run < 20; run++) {
+        for (int run = 0; run < 5; run++) {
             evi_crew *crew = evi_crew_begin(ctx);
             ck_assert_ptr_nonnull(crew);
             ck_assert_int_eq(evi_crew_size(crew), threads);
