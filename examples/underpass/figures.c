@@ -6,7 +6,7 @@
 
 /* Knobs.  Clothes that look like the wall or the floor make people hard to see. */
 #define DARK_CLOTHES 0.36f  /* share of dark garments */
-#define WALL_CLOTHES 0.24f  /* share of garments in the colours of wall and floor */
+#define WALL_CLOTHES 0.18f  /* share of garments in the colours of wall and floor */
 
 void parts_capsule(part_list *l, vec3 a, vec3 b, float ra, float rb, const float colour[3])
 {

@@ -96,9 +96,9 @@ static bool spray(const scene_view *v, const scene_frame *f, const scene_lights 
     bool  done = soft && scratch && grid;
 
     if (done) {
-        figure_colour(&r, paint);
+        float hue = rng_range(&r, 0.0f, 2.0f * SCENE_PI);
         for (int i = 0; i < 3; i++) /* lit by the day around it, in units of the exposed picture */
-            paint[i] = (0.12f + 0.5f * paint[i]) / lt->gain;
+            paint[i] = (0.24f + 0.15f * cosf(hue + 2.094f * (float)i)) / lt->gain;
         spray_pattern(f->dome, grid);
         blur(v, img, soft, scratch);
         for (int y = 0; y < v->height; y++)
