@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of a training run. */
+#ifndef EVI_TRAINER_H
+#define EVI_TRAINER_H
+
+#include "graph/plan.h"
+#include <edgevision/train.h>
+
+/* Elements that one task of the optimiser takes: fixed, so that sums have a fixed order. */
+#define EVI_TRAIN_PIECE 16384
+
+/* Options with every default filled in.  Decimal fractions are doubles: what the caller wrote as
+ * 0.999f is meant to be 0.999 (options.c). */
+typedef struct evi_train {
+    int32_t optimizer, nesterov;
+    double learning_rate, momentum, beta1, beta2, epsilon, l2, decay, clip_norm, clip_value;
+    int32_t schedule, schedule_epochs, warmup_steps;
+    double schedule_factor, learning_rate_min;
+    int32_t batch_size, max_epochs, patience, monitor;
+    double min_delta, time_limit;
+    float dropout; /* below 0: as drawn */
+    float label_smoothing;
+    const float *class_weights; /* [borrow] only while the trainer is made */
+    int32_t n_class_weights, precise;
+    uint64_t seed;
+    int32_t no_shuffle, drop_last, skip_unreadable, loader_threads;
+    int64_t cache_bytes;
+    const ev_augment_options *augment; /* [borrow] only while the trainer is made */
+    const ev_decode_options *decode;
+    ev_epoch_fn on_epoch;
+    ev_step_fn on_step;
+    ev_reduce_fn reduce;
+    void *user;
+    const char *checkpoint;
+    int32_t checkpoint_epochs, checkpoint_steps; /* 0: not */
+} evi_train;
+
+/* What belongs to one store of weights.  Vectors are NULL where they are not needed. */
+typedef struct evi_train_store {
+    evi_store *store;     /* held by the plan's model */
+    evi_real *gradients;  /* n_trainable */
+    evi_real *moment1;    /* n_trainable: momentum; first moment */
+    evi_real *moment2;    /* n_trainable: second moment */
+    evi_real *best;       /* n_total: the best weights, or, while `swapped`, the latest */
+    evi_real *statistics; /* n_total - n_trainable: running statistics before the step */
+    int32_t trained;      /* some weight of it gets a gradient */
+    int32_t reserved;
+} evi_train_store;
+
+typedef struct evi_train_piece { /* a run of trained weights, at most EVI_TRAIN_PIECE */
+    int32_t store, count;
+    int64_t first;
+} evi_train_piece;
+
+/* Everything that a checkpoint holds beside vectors and history. */
+typedef struct evi_train_state {
+    int32_t epoch, batch;     /* completed; batches done in the one under way */
+    int64_t steps;
+    int32_t best_epoch;       /* -1 */
+    int32_t waiting;          /* epochs since the best */
+    int32_t plateau_waiting;
+    int32_t has_best;         /* `best` holds weights */
+    int64_t n_images, n_right; /* of the epoch under way */
+    double base_rate, plateau_factor, plateau_best, watched_best, loss_sum;
+} evi_train_state;
+
+struct ev_trainer {
+    evi_handle handle;
+    ev_model *model;          /* the caller's */
+    ev_model *net;            /* with losses: the same, or one that calls it */
+    ev_plan *plan;
+    ev_session *session;
+    ev_loader *train, *valid; /* NULL: none */
+    evi_train o;
+    char *checkpoint_path;
+    char *options_text;       /* "key=value;": what a checkpoint must agree with */
+    int32_t is_classifier, n_losses, n_inputs, n_classes, keep_best, swapped;
+    int32_t n_stores, n_pieces, history_capacity, n_trained;
+    evi_train_store *stores;
+    evi_train_piece *pieces;
+    double *sums;             /* one a piece: squares of gradients */
+    double *losses;           /* of the last step */
+    const void **inputs;      /* elements of each input, for the step */
+    ev_tensor *outputs;       /* of the last step */
+    ev_epoch *history;
+    evi_train_state state;
+    double gradient_norm, last_rate, epoch_start;
+};
+
+/* options.c */
+ev_status evi_train_options(const ev_train_options *opt, bool has_valid, const char *function,
+                            evi_train *out);
+double evi_decimal(float x); /* the shortest decimal fraction that rounds to x */
+ev_status evi_train_options_text(ev_trainer *t, int32_t n_train, int32_t n_valid);
+
+/* compose.c */
+int32_t evi_count_losses(const ev_model *model);
+/* The model itself when it has losses, otherwise one that puts a cross entropy on it. */
+ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o, ev_model **out,
+                            int32_t *is_classifier_out);
+/* One input [N,C,H,W], first output [N,classes]; input_out: [C,H,W]. */
+ev_status evi_classifier_shape(const ev_model *model, const char *function, int64_t input_out[3],
+                               int32_t *n_classes_out);
+/* Loader options that fit the model; options that `decode` and `augment` point to are borrowed. */
+ev_status evi_model_loader(ev_context *ctx, ev_model *model, ev_dataset *dataset,
+                           ev_loader_options *options, ev_loader **out);
+/* Set the rate of all dropout layers of a model and its callees; old_out remembers. */
+ev_status evi_dropout_set(ev_model *model, float rate, float **old_out);
+void evi_dropout_restore(ev_model *model, float *old); /* frees old; NULL: nothing */
+
+/* optimizer.c */
+/* Which weights are trained; with_memory: their vectors too. */
+ev_status evi_train_vectors(ev_trainer *t, bool with_memory);
+uint64_t evi_train_vectors_bytes(const ev_trainer *t);
+void evi_train_vectors_free(ev_trainer *t);
+/* Norm over all trained weights' gradients, or of what clipping left of them. */
+double evi_train_norm(ev_trainer *t, evi_crew *crew);
+void evi_train_clip(ev_trainer *t, evi_crew *crew, double norm);
+void evi_train_update(ev_trainer *t, evi_crew *crew, double rate);
+void evi_train_touch(ev_trainer *t); /* plans made before are stale */
+
+/* schedule.c */
+double evi_train_rate(const ev_trainer *t);
+void evi_plateau_epoch(ev_trainer *t, double watched); /* a number to make lower */
+
+/* step.c */
+/* One update from elements of all inputs (t->inputs).  labels: counted for accuracy, or NULL. */
+ev_status evi_train_step(ev_trainer *t, int64_t batch, const int32_t *labels);
+
+/* epoch.c */
+void evi_train_swap(ev_trainer *t, bool best); /* best or latest weights into the model */
+ev_status evi_train_end_epoch(ev_trainer *t, double valid_loss, double valid_accuracy);
+ev_status evi_train_tell_epoch(ev_trainer *t); /* calls on_epoch */
+bool evi_train_is_over(const ev_trainer *t);
+
+/* evaluate.c */
+ev_status evi_evaluate_loader(ev_context *ctx, ev_model *model, ev_loader *loader, int32_t batch,
+                              int32_t precise, ev_metrics *metrics);
+
+/* metrics.c */
+ev_status evi_metrics_add(ev_metrics *metrics, const evi_real *logits, int64_t n,
+                          const int32_t *labels, const int32_t *items);
+
+struct ev_metrics {
+    evi_handle handle;
+    int32_t n_classes, no_items;
+    int64_t count, capacity;
+    double loss_sum;
+    int64_t *confusion;   /* [label][predicted] */
+    int64_t n_right;
+    double *row;          /* n_classes: one picture's probabilities */
+    int32_t *items, *labels, *predicted; /* one a picture */
+    float *probabilities; /* n_classes a picture */
+    double *losses;
+};
+
+#endif
