@@ -145,7 +145,7 @@ stage_style() {
 }
 
 stage_release() {
-    configure release --werror && ninja -C "$BUILD/release" -j "$JOBS" || return 1
+    configure release --werror && ninja --quiet -C "$BUILD/release" -j "$JOBS" || return 1
     meson_test release --suite gate --no-suite style --timeout-multiplier 2
     code=$?
     CC=${CC:-cc}
@@ -200,7 +200,7 @@ bare_build() {
             [ -f "$f" ] && echo "build $out/$(echo "$f" | tr / _).o: cc $f"
         done
     } >"$out/build.ninja"
-    ninja -f "$out/build.ninja" -j "$JOBS"
+    ninja --quiet -f "$out/build.ninja" -j "$JOBS"
 }
 
 stage_bare() {
@@ -213,14 +213,14 @@ stage_bare() {
 stage_options() {
     configure small --werror -Dthreading=none -Dcodecs=none -Dtraining=false -Dtests=disabled \
         -Dexamples=disabled -Dbench=disabled -Doptimization=s &&
-        ninja -C "$BUILD/small" -j "$JOBS" || return 1
+        ninja --quiet -C "$BUILD/small" -j "$JOBS" || return 1
     if ${CC:-cc} -fopenmp -E -x c /dev/null >/dev/null 2>&1; then
         configure openmp -Dthreading=openmp -Dtests=disabled -Dexamples=disabled -Dbench=disabled &&
-            ninja -C "$BUILD/openmp" -j "$JOBS" || return 1
+            ninja --quiet -C "$BUILD/openmp" -j "$JOBS" || return 1
     fi
     if pkg-config --exists libjpeg spng; then
         configure system --werror -Dcodecs=system -Dtests=disabled -Dexamples=disabled \
-            -Dbench=disabled && ninja -C "$BUILD/system" -j "$JOBS" || return 1
+            -Dbench=disabled && ninja --quiet -C "$BUILD/system" -j "$JOBS" || return 1
     fi
 }
 
@@ -257,7 +257,7 @@ stage_abi() {
     [ "$(uname -m)" = x86_64 ] || skip "the stored dump is for x86-64" || return 77
     configure abi -Dbuildtype=debugoptimized -Dtests=disabled -Dexamples=disabled \
         -Dbench=disabled &&
-        ninja -C "$BUILD/abi" -j "$JOBS" &&
+        ninja --quiet -C "$BUILD/abi" -j "$JOBS" &&
         sh tests/abi/dump.sh "$BUILD/abi/lib/libedgevision.so" "$BUILD/abi/now.abi" || return 1
     # Additions are fine; 1 and 2 are errors of abidiff, 8 is an incompatible change.
     abidiff --no-added-syms tests/abi/edgevision.abi "$BUILD/abi/now.abi"
@@ -268,7 +268,7 @@ stage_abi() {
 stage_asan() {
     configure asan -Db_sanitize=address,undefined -Dbuildtype=debugoptimized -Doptimization=1 \
         -Dexamples=disabled -Dbench=disabled &&
-        ninja -C "$BUILD/asan" -j "$JOBS" || return 1
+        ninja --quiet -C "$BUILD/asan" -j "$JOBS" || return 1
     UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
         meson_test asan --suite gate --no-suite style --no-suite slow --timeout-multiplier 6
 }
@@ -276,7 +276,7 @@ stage_asan() {
 stage_tsan() {
     configure tsan -Db_sanitize=thread -Dbuildtype=debugoptimized -Doptimization=1 \
         -Dexamples=disabled -Dbench=disabled &&
-        ninja -C "$BUILD/tsan" -j "$JOBS" || return 1
+        ninja --quiet -C "$BUILD/tsan" -j "$JOBS" || return 1
     TSAN_OPTIONS=halt_on_error=1 meson_test tsan --suite threads --timeout-multiplier 10
 }
 
@@ -293,7 +293,7 @@ stage_long() {
 stage_clang() {
     need clang || return 77
     CC=clang CXX=clang++ configure clang --werror &&
-        ninja -C "$BUILD/clang" -j "$JOBS" || return 1
+        ninja --quiet -C "$BUILD/clang" -j "$JOBS" || return 1
     meson_test clang --suite gate --no-suite style --timeout-multiplier 2
 }
 
