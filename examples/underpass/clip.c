@@ -112,6 +112,8 @@ static bool track_at(const clip_track *t, double time, scene_subject *s)
     s->heading = atan2f(sign * slope, sign);
     s->speed = moving < since && since < until + t->pause_s ? 0.05f : t->speed;
     /* a step is about 0.7 m, a turn of the pedals takes a bicycle some 4.5 m */
+    /* nobody stands quite still: an idle second counts as a little way */
+    way += 0.06f * (since - moving);
     s->phase = shift + way * SCENE_PI / (wheels ? 2.2f : 0.55f + 0.12f * t->speed);
     return true;
 }

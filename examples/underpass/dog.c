@@ -85,7 +85,8 @@ static void dog_legs(const dog *d, float phase, part_list *l)
         vec3  top = body_at(&d->at, x, 0.68f * h, 0.11f * h * side);
         vec3  mid = body_at(&d->at, x + 0.32f * h * sinf(swing) + (front ? -0.03f : 0.07f) * h,
                             0.34f * h, 0.11f * h * side);
-        vec3  paw = body_at(&d->at, x + 0.65f * h * sinf(swing), 0.05f * h + lift, 0.11f * h * side);
+        vec3  paw = body_at(&d->at, x + 0.65f * h * sinf(swing), 0.05f * h + lift,
+                            0.11f * h * side);
 
         parts_capsule(l, top, mid, (front ? 1.3f : 1.7f) * r, r, d->coat);
         parts_capsule(l, mid, paw, r, 0.85f * r, d->patched ? d->patch : d->coat);
@@ -98,7 +99,8 @@ static vec3 dog_head(const dog *d, float phase, part_list *l)
     vec3  chest = body_at(&d->at, 0.46f * d->length, 0.84f * h, 0);
     vec3  neck = body_at(&d->at, 0.46f * d->length + 0.16f * h, 1.06f * h + n, 0);
     vec3  head = body_at(&d->at, 0.46f * d->length + 0.27f * h, 1.16f * h + n, 0);
-    vec3  nose = body_at(&d->at, 0.46f * d->length + (0.34f + 0.2f * d->snout) * h, 1.08f * h + n, 0);
+    vec3  nose = body_at(&d->at, 0.46f * d->length + (0.34f + 0.2f * d->snout) * h,
+                         1.08f * h + n, 0);
 
     parts_capsule(l, chest, neck, 0.17f * h * d->fat, 0.12f * h, d->patched ? d->patch : d->coat);
     parts_capsule(l, neck, head, 0.12f * h, 0.13f * h, d->coat);

@@ -100,7 +100,8 @@ void draw_shadows(const scene_view *v, const scene_frame *f, const scene_lights 
         const scene_subject *s = &f->subjects[i];
         bool  wheels = s->label == SCENE_BICYCLIST;
         float to_far = fmaxf(TUNNEL_FAR - s->z, 0.5f), to_near = fmaxf(s->z - TUNNEL_NEAR, 0.5f);
-        float a = far_light / (1 + to_far * to_far / 14), b = near_light / (1 + to_near * to_near / 14);
+        float a = far_light / (1 + to_far * to_far / 14);
+        float b = near_light / (1 + to_near * to_near / 14);
         float sum = a + b + 0.15f;
 
         if (s->z < 0.8f || s->z > TUNNEL_FAR)

@@ -29,7 +29,8 @@ static void blur_line(const float *in, float *out, int n, int stride, int radius
             sum[c] += in[(i < n ? i : n - 1) * stride + c];
     }
     for (int i = 0; i < n; i++) {
-        int add = i + radius + 1 < n ? i + radius + 1 : n - 1, drop = i - radius > 0 ? i - radius : 0;
+        int add = i + radius + 1 < n ? i + radius + 1 : n - 1;
+        int drop = i - radius > 0 ? i - radius : 0;
         for (int c = 0; c < 3; c++) {
             out[i * stride + c] = sum[c] / (float)(2 * radius + 1);
             sum[c] += in[add * stride + c] - in[drop * stride + c];
@@ -69,8 +70,8 @@ static void spray_pattern(uint64_t dome, float grid[PAINT_ROWS][PAINT_COLUMNS])
                 float rag = 0.75f + 0.5f * noise2_rough(u * 14.0f, w * 14.0f, dome + (uint64_t)i);
                 float d = hypotf((u - cx) / stretch, w - cy) / (radius * rag);
                 float run = w > cy && w < cy + drip + radius ? fabsf(u - cx) / 0.012f : 9.0f;
-                float a = strength * fmaxf(smoothf(1.25f, 0.55f, d), 0.8f * smoothf(1.5f, 0.5f, run));
-                grid[y][x] = 1.0f - (1.0f - grid[y][x]) * (1.0f - SPRAY_OPACITY * a);
+                float a = fmaxf(smoothf(1.25f, 0.55f, d), 0.8f * smoothf(1.5f, 0.5f, run));
+                grid[y][x] = 1.0f - (1.0f - grid[y][x]) * (1.0f - SPRAY_OPACITY * strength * a);
             }
     }
 }

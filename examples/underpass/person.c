@@ -97,7 +97,8 @@ vec3 person_walking(const scene_subject *s, const body *b, part_list *l)
 {
     body  me = *b;
     float stride = clampf(0.34f * s->speed / 1.3f, 0.05f, 0.6f);
-    leg   legs[2] = {leg_at(&me, s->phase, stride, -1), leg_at(&me, s->phase + SCENE_PI, stride, 1)};
+    leg   legs[2] = {leg_at(&me, s->phase, stride, -1),
+                     leg_at(&me, s->phase + SCENE_PI, stride, 1)};
     float lowest = fminf(legs[0].ankle.y, legs[1].ankle.y) - 0.075f * b->scale;
 
     l->group = GROUP_PERSON;

@@ -54,7 +54,7 @@ enum { SCENE_NOMINAL_WIDTH = 1920, SCENE_NOMINAL_HEIGHT = 1080, SCENE_MAX_SUBJEC
 typedef struct scene_subject {
     uint64_t look;  /**< body, clothes, bags, dog, bicycle all follow from this number */
     int32_t  label; /**< SCENE_PEDESTRIAN .. SCENE_OTHER */
-    float    x, z;  /**< where on the floor, metres */
+    float    x, z;    /**< where on the floor, metres */
     float    heading; /**< radians; 0 walks away from the camera, pi towards it */
     float    speed;   /**< metres a second */
     float    phase;   /**< of the gait or the pedals, radians */
@@ -76,12 +76,12 @@ typedef struct scene_frame {
 
 /** What is in the picture, known because it was put there. */
 typedef struct scene_truth {
-    int32_t label;         /**< SCENE_*; of the nearest subject */
-    int32_t drop;          /**< SCENE_KEEP or why not */
-    int32_t n_objects;     /**< subjects in view; somebody with a dog is one */
+    int32_t label;          /**< SCENE_*; of the nearest subject */
+    int32_t drop;           /**< SCENE_KEEP or why not */
+    int32_t n_objects;      /**< subjects in view; somebody with a dog is one */
     int32_t persons, dogs, bicycles;
     float   x0, y0, x1, y1; /**< box in nominal pixels, within the picture; zeros when empty */
-    float   distance_m;     /**< of the nearest subject from the camera, along the floor; 0 if empty */
+    float   distance_m;     /**< from the camera to the nearest subject, on the floor; 0 if empty */
     float   visible_share;  /**< of its surface, 0..1; 1 when empty, so that a limit keeps it */
     float   dog_share;      /**< of the dog's surface; 0 without a dog */
 } scene_truth;

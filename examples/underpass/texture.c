@@ -109,8 +109,7 @@ static void graffiti(float along, float y, uint64_t seed, float out[3])
 static void wall_albedo(vec3 p, bool left, float out[3])
 {
     uint64_t seed = PLACE_SEED + (left ? 40 : 60);
-    float    tile = (float)(rng_hash(seed, (uint64_t)(int64_t)(floorf(p.z / 0.3f) * 64.0f +
-                                                               floorf(p.y / 0.15f))) >> 56) / 255.0f;
+    float    tile = lattice((int)floorf(p.z / 0.3f), (int)floorf(p.y / 0.15f), seed);
     float    dirt = noise2_rough(p.z * 0.6f, p.y * 1.2f, seed);
 
     if (p.y < 2.1f) {
