@@ -180,14 +180,22 @@ static ev_status clip_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
 {
     EVI_TRY(clip_bound(in, n_in, 1, &a->alpha));
     EVI_TRY(clip_bound(in, n_in, 2, &a->beta));
+    if (a->alpha > a->beta)
+        a->alpha = a->beta; /* min above max: all becomes max */
     return evi_infer_same(a, in, n_in, out, n_out);
 }
 
-static double clip_limit(const evi_step *s, int32_t i, double attribute)
+static double clip_limit(const evi_step *s, int32_t i)
 {
-    if (!evi_has_in(s, i) || s->in[i]->data == NULL)
-        return attribute;
-    return evi_number(s->in[i]->data, s->in[i]->type, 0);
+    if (evi_has_in(s, i) && s->in[i]->data != NULL)
+        return evi_number(s->in[i]->data, s->in[i]->type, 0);
+    return i == 1 ? s->a.alpha : s->a.beta;
+}
+
+static void clip_limits(const evi_step *s, double *lo, double *hi)
+{
+    *hi = clip_limit(s, 2);
+    *lo = EVI_MIN(clip_limit(s, 1), *hi);
 }
 
 typedef struct clip_job {
@@ -226,7 +234,8 @@ static void clip_int64(void *arg, int64_t first, int64_t count)
 
 static void clip_forward(evi_step *s)
 {
-    double lo = clip_limit(s, 1, s->a.alpha), hi = clip_limit(s, 2, s->a.beta);
+    double lo, hi;
+    clip_limits(s, &lo, &hi);
     if (evi_type_is_real(s->in[0]->type)) {
         run_forward(s, EVK_ACT_CLIP, (evi_real)lo, (evi_real)hi);
         return;
@@ -244,8 +253,9 @@ static void clip_forward(evi_step *s)
 
 static void clip_backward(evi_step *s)
 {
-    run_backward(s, EVK_ACT_CLIP, (evi_real)clip_limit(s, 1, s->a.alpha),
-                 (evi_real)clip_limit(s, 2, s->a.beta), false);
+    double lo, hi;
+    clip_limits(s, &lo, &hi);
+    run_backward(s, EVK_ACT_CLIP, (evi_real)lo, (evi_real)hi, false);
 }
 
 const evi_op evi_op_clip = {.name = "clip",

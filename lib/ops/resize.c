@@ -7,7 +7,8 @@
  *   inputs: 0 x, 1 roi, 2 scales, 3 sizes (1..3 known before running), or instead
  *   scales[] with list.n of them (list.set), sizes in list2, roi[] (begins, then ends), and
  *   list3 = axes that all of them belong to; not set: all axes
- *   opset 1..10: input 1 is scales, the coordinates are asymmetric and nearest means floor
+ *   opset 1..10: of two inputs the second is scales; the coordinates are asymmetric and nearest
+ *   means floor
  *   upsample: mode, and scales as input 1 or in scales[]
  *
  * Interpolation is separable: each axis is a table of taps (which inputs, with which weights), and
@@ -167,7 +168,7 @@ static ev_status resize_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, ev
     (void)n_out;
     if (old)
         old_meaning(a);
-    return resize_infer_any(a, in, n_in, out, old);
+    return resize_infer_any(a, in, n_in, out, old && n_in <= 2);
 }
 
 static ev_status upsample_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
