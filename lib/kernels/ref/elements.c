@@ -97,29 +97,30 @@ void evk_ref_act(int64_t n, const evi_real *x, evi_real shift, const evk_act *ac
         y[i] = act_one(x[i] + shift, act);
 }
 
-/* The slope from the input x or the output y, whichever the table's comment names. */
-static evi_real slope(evi_real x, evi_real y, const evk_act *act)
+/* dy times the slope from the input x or the output y, whichever the table's comment names.  The
+ * flat parts give 0 whatever dy is, and a NaN lets dy through, as in PyTorch. */
+static evi_real back_one(evi_real x, evi_real y, evi_real dy, const evk_act *act)
 {
     switch (act->kind) {
     case EVK_ACT_RELU:
-        return y > 0 ? 1 : 0;
+        return y <= 0 ? 0 : dy;
     case EVK_ACT_CLIP:
-        return y > act->a && y < act->b ? 1 : 0;
+        return y <= act->a || y >= act->b ? 0 : dy;
     case EVK_ACT_LEAKY:
-        return y > 0 ? 1 : act->a;
+        return y > 0 ? dy : dy * act->a;
     case EVK_ACT_SIGMOID:
-        return y * (1 - y);
+        return dy * (y * (1 - y));
     case EVK_ACT_TANH:
-        return 1 - y * y;
+        return dy * (1 - y * y);
     case EVK_ACT_HARDSWISH: /* between the corners: (x (x + 3) / 6)' */
         if (x < -3)
             return 0;
-        return x <= 3 ? x / 3 + (evi_real)0.5 : 1;
+        return x <= 3 ? dy * (x / 3 + (evi_real)0.5) : dy;
     case EVK_ACT_HARDSIGMOID:
         x = act->a * x + act->b;
-        return x > 0 && x < 1 ? act->a : 0;
+        return x > 0 && x < 1 ? dy * act->a : 0;
     default:
-        return 1;
+        return dy;
     }
 }
 
@@ -127,7 +128,7 @@ void evk_ref_act_back(int64_t n, const evi_real *x, const evi_real *y, const evi
                       const evk_act *act, evi_real *dx, int32_t add)
 {
     for (int64_t i = 0; i < n; i++) {
-        evi_real v = dy[i] * slope(x ? x[i] : 0, y ? y[i] : 0, act);
+        evi_real v = back_one(x ? x[i] : 0, y ? y[i] : 0, dy[i], act);
 
         dx[i] = add ? dx[i] + v : v;
     }

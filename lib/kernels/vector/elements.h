@@ -92,6 +92,67 @@ static void k_copy_rows(int64_t m, int64_t n, const float *x, int64_t ldx, float
         EACH(S(y, L(x)););
 }
 
+/* Four rows by four columns at a time. */
+static void k_transpose(int64_t m, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    const int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
+
+    for (int64_t j = 0; j < n4; j += 4) {
+        for (int64_t i = 0; i < m4; i += 4)
+            q_transpose(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+    }
+    for (int64_t j = n4; j < n; j++) {
+        for (int64_t i = 0; i < m4; i++)
+            y[j * ldy + i] = x[i * ldx + j];
+    }
+    for (int64_t i = m4; i < m; i++) {
+        for (int64_t j = 0; j < n; j++)
+            y[j * ldy + i] = x[i * ldx + j];
+    }
+}
+
+static void k_gather(int64_t n, const float *x, int64_t step, float *y)
+{
+    int64_t i = 0;
+
+    if (step == 2) { /* one is left, since the last whole vector would read one value too many */
+        for (; i + VL < n; i += VL) {
+            vf even, odd;
+
+            v_unzip(v_load(x + 2 * i), v_load(x + 2 * i + VL), &even, &odd);
+            v_store(y + i, even);
+        }
+    }
+    for (; i < n; i++)
+        y[i] = x[i * step];
+}
+
+/* A part of a plane's bytes is brought together first, then converted. */
+static void k_bytes_to_planes(int64_t n, const uint8_t *x, int32_t channels, const float *scale,
+                              const float *shift, float *y, int64_t plane)
+{
+    uint8_t part[VL * 8] = {0};
+    float out[VL];
+
+    for (int64_t i0 = 0; i0 < n; i0 += VL * 8) {
+        const int64_t some = EVI_MIN(VL * 8, n - i0);
+
+        for (int32_t c = 0; c < channels; c++) {
+            const vf a = v_set(scale[c]), b = v_set(shift[c]);
+            float *to = y + c * plane + i0;
+            int64_t i = 0;
+
+            for (int64_t j = 0; j < some; j++)
+                part[j] = x[(i0 + j) * channels + c];
+            for (; i + VL <= some; i += VL)
+                v_store(to + i, v_fma(v_from_bytes(part + i), a, b));
+            v_store(out, v_fma(v_from_bytes(part + EVI_MIN(i, VL * 7)), a, b));
+            for (int64_t j = i; j < some; j++)
+                to[j] = out[j - i];
+        }
+    }
+}
+
 /* ---- activations ----------------------------------------------------------------------------- */
 
 INLINE vf v_clip(vf x, vf lo, vf hi)
@@ -137,6 +198,14 @@ static void k_act(int64_t n, const float *x, float shift, const evk_act *act, fl
     }
 }
 
+/* 0 below -3, dy above 3 (and at NaN), dy (x / 3 + 1/2) between. */
+INLINE vf v_hardswish_back(vf x, vf dy)
+{
+    const vf inner = v_mul(dy, v_fma(x, v_set(1.0f / 3), v_set(0.5f)));
+
+    return v_pick(v_gt(v_set(-3.0f), x), v_zero(), v_pick(v_le(x, v_set(3.0f)), inner, dy));
+}
+
 #define BACK(V)                          \
     do {                                 \
         if (add)                         \
@@ -152,13 +221,13 @@ static void k_act_back(int64_t n, const float *x, const float *y, const float *d
 
     switch (act->kind) {
     case EVK_ACT_RELU:
-        BACK(v_keep(v_gt(L(y), zero), L(dy)));
+        BACK(v_pick(v_le(L(y), zero), zero, L(dy)));
         break;
     case EVK_ACT_CLIP:
-        BACK(v_keep(v_both(v_gt(L(y), a), v_gt(b, L(y))), L(dy)));
+        BACK(v_pick(v_either(v_le(L(y), a), v_le(b, L(y))), zero, L(dy)));
         break;
     case EVK_ACT_LEAKY:
-        BACK(v_mul(L(dy), v_pick(v_gt(L(y), zero), one, a)));
+        BACK(v_pick(v_gt(L(y), zero), L(dy), v_mul(L(dy), a)));
         break;
     case EVK_ACT_SIGMOID:
         BACK(v_mul(L(dy), v_mul(L(y), v_sub(one, L(y)))));
@@ -166,15 +235,12 @@ static void k_act_back(int64_t n, const float *x, const float *y, const float *d
     case EVK_ACT_TANH:
         BACK(v_mul(L(dy), v_fnma(L(y), L(y), one)));
         break;
-    case EVK_ACT_HARDSWISH: /* 0 below -3, 1 above 3, x / 3 + 1/2 between */
-        BACK(v_mul(L(dy), v_keep(v_le(v_set(-3.0f), L(x)),
-                                 v_pick(v_gt(L(x), v_set(3.0f)), one,
-                                        v_fma(L(x), v_set(1.0f / 3), v_set(0.5f))))));
+    case EVK_ACT_HARDSWISH:
+        BACK(v_hardswish_back(L(x), L(dy)));
         break;
     case EVK_ACT_HARDSIGMOID:
-        BACK(v_mul(L(dy), v_keep(v_both(v_gt(v_fma(a, L(x), b), zero),
-                                        v_gt(one, v_fma(a, L(x), b))),
-                                 a)));
+        BACK(v_keep(v_both(v_gt(v_fma(a, L(x), b), zero), v_gt(one, v_fma(a, L(x), b))),
+                    v_mul(L(dy), a)));
         break;
     default:
         BACK(L(dy));

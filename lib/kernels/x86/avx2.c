@@ -173,6 +173,17 @@ static inline void v_to_bytes(uint8_t *p, vf v)
 
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(h, h));
 }
+static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    __m128 a = _mm_loadu_ps(x), b = _mm_loadu_ps(x + ldx);
+    __m128 c = _mm_loadu_ps(x + 2 * ldx), d = _mm_loadu_ps(x + 3 * ldx);
+
+    _MM_TRANSPOSE4_PS(a, b, c, d);
+    _mm_storeu_ps(y, a);
+    _mm_storeu_ps(y + ldy, b);
+    _mm_storeu_ps(y + 2 * ldy, c);
+    _mm_storeu_ps(y + 3 * ldy, d);
+}
 
 #define TILE_M 4
 #define TILE_N 3
