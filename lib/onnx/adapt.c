@@ -103,6 +103,7 @@ static ev_status adapt_resize(evi_onnx_draw *d)
         d->a.list.n = 4;
         d->a.list.set = 1;
     }
+    d->a.opset = 0; /* what is left is the newest meaning */
     if (upsample || d->file->opset < 11) {
         d->a.coord = EVI_COORD_ASYMMETRIC;
         d->a.nearest = EVI_NEAREST_FLOOR;
@@ -120,6 +121,40 @@ static ev_status adapt_resize(evi_onnx_draw *d)
     return EV_OK;
 }
 
+/* ---- constants -------------------------------------------------------------------------------- */
+
+static ev_status adapt_constant_of_shape(evi_onnx_draw *d)
+{
+    evi_onnx_attr attr;
+    evi_onnx_tensor t;
+    bool found;
+    union {
+        evi_real real;
+        int64_t whole;
+        int32_t small;
+        uint8_t byte;
+    } value = {0};
+    EVI_TRY(evi_onnx_attr_find(d->node, "value", &attr, &found));
+    if (!found)
+        return EV_OK;
+    if (attr.tensor.at == NULL)
+        return evi_fail(EV_ERR_FORMAT, "attribute 'value': it is not a tensor");
+    EVI_TRY(evi_onnx_tensor_parse(attr.tensor, &t));
+    if (t.count != 1)
+        return evi_fail(EV_ERR_FORMAT, "attribute 'value': %lld elements, not 1",
+                        (long long)t.count);
+    EVI_TRY(evi_onnx_tensor_read(&t, &value));
+    d->a.to_type = t.type;
+    switch (t.type) {
+    case EV_TYPE_FLOAT32: d->a.alpha = (float)value.real; break;
+    case EV_TYPE_INT64: d->a.alpha = (float)value.whole; break;
+    case EV_TYPE_INT32: d->a.alpha = (float)value.small; break;
+    case EV_TYPE_INT8: d->a.alpha = (float)(int8_t)value.byte; break;
+    default: d->a.alpha = (float)value.byte; break;
+    }
+    return EV_OK;
+}
+
 /* ---- tables ----------------------------------------------------------------------------------- */
 
 typedef struct adaptation {
@@ -133,6 +168,13 @@ static const adaptation adaptations[] = {
     {"Mul", adapt_binary},
     {"Div", adapt_binary},
     {"Pow", adapt_binary},
+    {"And", adapt_binary},
+    {"Or", adapt_binary},
+    {"Xor", adapt_binary},
+    {"Equal", adapt_binary},
+    {"Greater", adapt_binary},
+    {"Less", adapt_binary},
+    {"ConstantOfShape", adapt_constant_of_shape},
     {"BatchNormalization", adapt_batch_norm},
     {"Dropout", adapt_dropout},
     {"Resize", adapt_resize},

@@ -200,7 +200,7 @@ static ev_status read_scales(const evi_onnx_attr *attr, evi_attrs *a, float *to)
     return evi_onnx_attr_floats(attr, to, EV_MAX_RANK, &a->list.n);
 }
 
-static ev_status read_type(const evi_onnx_attr *attr, int32_t *to)
+static ev_status read_type(const evi_onnx_rule *rule, const evi_onnx_attr *attr, int32_t *to)
 {
     /* opset 1 to 5 wrote the type's name */
     static const char *const names[] = {"FLOAT", "UINT8", "INT8", "INT32", "INT64", "BOOL",
@@ -217,7 +217,7 @@ static ev_status read_type(const evi_onnx_attr *attr, int32_t *to)
         EVI_TRY(expect_kind(attr, ATTR_TYPE_INT));
     }
     *to = onnx_type < 0 || onnx_type > 1000 ? 0 : evi_onnx_type((int32_t)onnx_type);
-    if (*to == 0)
+    if (*to == 0 && onnx_type != rule->low)
         return evi_fail(EV_ERR_UNSUPPORTED, "element type %lld", (long long)onnx_type);
     return EV_OK;
 }
@@ -236,7 +236,11 @@ static ev_status apply(const evi_onnx_rule *rule, const evi_onnx_attr *attr, evi
     case EVI_RULE_SPATIAL:
     case EVI_RULE_PADS: return read_spatial(rule, attr, to);
     case EVI_RULE_SCALES: return read_scales(attr, a, to);
-    case EVI_RULE_TYPE: return read_type(attr, to);
+    case EVI_RULE_TYPE: return read_type(rule, attr, to);
+    case EVI_RULE_ONE:
+        EVI_TRY(expect_kind(attr, ATTR_TYPE_INT));
+        *(evi_list *)to = (evi_list){.n = 1, .set = 1, .v = {attr->i}};
+        return EV_OK;
     case EVI_RULE_FIXED:
         if (attr->type != ATTR_TYPE_INT || attr->i != (int64_t)rule->def)
             return evi_fail(EV_ERR_UNSUPPORTED, "only %d can be done", (int)rule->def);

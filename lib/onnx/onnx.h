@@ -155,6 +155,7 @@ enum {                     /* how an ONNX attribute lies in evi_attrs */
     EVI_RULE_PADS,         /* int32_t[4]: two or four numbers */
     EVI_RULE_SCALES,       /* float[8]; list.n counts them */
     EVI_RULE_TYPE,         /* int32_t: an element type */
+    EVI_RULE_ONE,          /* evi_list that holds one number when it is set */
     EVI_RULE_IGNORE,       /* known, and without effect here */
     EVI_RULE_FIXED         /* known, but only `def` can be done */
 };

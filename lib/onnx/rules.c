@@ -29,9 +29,9 @@ static const char *const gelu_modes[] = {"none", "tanh", NULL};
 
 #define WINDOWS "Conv ConvTranspose ConvInteger QLinearConv MaxPool AveragePool"
 #define CONVS "Conv ConvTranspose ConvInteger QLinearConv"
-#define REDUCES "ReduceMean ReduceSum ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 " \
+#define REDUCES "ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 " \
     "ReduceSumSquare ReduceLogSum ReduceLogSumExp"
-#define BINARIES "Add Sub Mul Div Pow"
+#define BINARIES "Add Sub Mul Div Pow And Or Xor Equal Greater Less"
 
 /* Where an attribute has several rows the oldest stands last, so that its default wins in its time.
  * op, attribute, kind, since, until, member, input, low, high, default, words */
@@ -122,10 +122,19 @@ static const evi_onnx_rule rules[] = {
     {"DepthToSpace SpaceToDepth", "blocksize", EVI_RULE_INT, 1, 0, AT(flag), 0, 1, LARGE, 0, NULL},
     {"DepthToSpace", "mode", EVI_RULE_WORD, 11, 0, AT(mode), 0, 0, 0, 0, depth_modes},
 
-    {REDUCES, "keepdims", EVI_RULE_INT, 1, 0, AT(keep_dims), 0, 0, 1, 1, NULL},
+    {REDUCES " ReduceSum ArgMax ArgMin", "keepdims", EVI_RULE_INT, 1, 0, AT(keep_dims), 0, 0, 1, 1,
+     NULL},
     {REDUCES, "axes", EVI_RULE_LIST, 1, 17, AT(list), 1, 0, 0, 0, NULL},
-    {REDUCES, "noop_with_empty_axes", EVI_RULE_INT, 13, 0, AT(flag), 0, 0, 1, 0, NULL},
-    {"Cast", "to", EVI_RULE_TYPE, 1, 0, AT(to_type), 0, 0, 0, 0, NULL},
+    {REDUCES, "noop_with_empty_axes", EVI_RULE_INT, 18, 0, AT(flag), 0, 0, 1, 0, NULL},
+    {"ReduceSum", "axes", EVI_RULE_LIST, 1, 12, AT(list), 1, 0, 0, 0, NULL},
+    {"ReduceSum", "noop_with_empty_axes", EVI_RULE_INT, 13, 0, AT(flag), 0, 0, 1, 0, NULL},
+    {"ArgMax ArgMin", "axis", EVI_RULE_INT, 1, 0, AT(axis), 0, -AXIS, AXIS, 0, NULL},
+    {"ArgMax ArgMin", "select_last_index", EVI_RULE_INT, 12, 0, AT(flag), 0, 0, 1, 0, NULL},
+    {"Mod", "fmod", EVI_RULE_INT, 10, 0, AT(flag), 0, 0, 1, 0, NULL},
+    {"Shape", "start", EVI_RULE_ONE, 15, 0, AT(list), 0, 0, 0, 0, NULL},
+    {"Shape", "end", EVI_RULE_ONE, 15, 0, AT(list2), 0, 0, 0, 0, NULL},
+    {"ConstantOfShape", "value", EVI_RULE_IGNORE, 9, 0, 0, 0, 0, 0, 0, NULL}, /* adapt.c */
+    {"Cast", "to", EVI_RULE_TYPE, 1, 0, AT(to_type), 0, -1, 0, 0, NULL},
     {"Cast", "saturate", EVI_RULE_IGNORE, 19, 0, 0, 0, 0, 0, 0, NULL},
     {"Cast", "round_mode", EVI_RULE_IGNORE, 24, 0, 0, 0, 0, 0, 0, NULL},
     {"QuantizeLinear DequantizeLinear", "axis", EVI_RULE_INT, 13, 0, AT(axis), 0, -AXIS, AXIS, 1,
@@ -134,7 +143,8 @@ static const evi_onnx_rule rules[] = {
      1 << 24, 0, NULL},
     {"QuantizeLinear", "saturate", EVI_RULE_IGNORE, 19, 0, 0, 0, 0, 0, 0, NULL},
     {"QuantizeLinear", "precision", EVI_RULE_IGNORE, 23, 0, 0, 0, 0, 0, 0, NULL},
-    {"QuantizeLinear DequantizeLinear", "output_dtype", EVI_RULE_FIXED, 21, 0, 0, 0, 0, 0, 0, NULL},
+    {"QuantizeLinear DequantizeLinear", "output_dtype", EVI_RULE_TYPE, 21, 0, AT(to_type), 0, 0,
+     0, 0, NULL}, /* 0: not said */
     {"*", "consumed_inputs", EVI_RULE_IGNORE, 1, 5, 0, 0, 0, 0, 0, NULL},
 };
 
