@@ -230,9 +230,10 @@ stage_qemu() {
     [ "$(uname -m)" = x86_64 ] || skip "not an x86-64 machine" || return 77
     evcheck=$BUILD/release/tests/kernels/evcheck
     [ -x "$evcheck" ] || skip "build the stage release first" || return 77
-    for cpu in Nehalem Haswell; do
+    # The features taken away are those that qemu warns about and nobody uses.
+    for cpu in Nehalem Haswell,-hle,-rtm,-invpcid,-pcid,-x2apic,-tsc-deadline; do
         echo "== $cpu"
-        timeout 600 qemu-x86_64 -cpu $cpu "$evcheck" || return 1
+        timeout 600 qemu-x86_64 -cpu $cpu "$evcheck" --margin || return 1
         timeout 300 qemu-x86_64 -cpu $cpu "$BUILD/release/tests/tensor/test_tensor" || return 1
     done
 }
