@@ -88,46 +88,62 @@ static ev_status take_pixels(const evi_decode *d, uint8_t *pixels, int32_t width
 /* The decoder's state is ours and starts as zeroes, so a file that leaves out a table reads none
  * of what lay in memory before.  Chroma of at most two columns is repeated and not interpolated, as
  * libjpeg does it. */
-static uint8_t *run_decoder(const evi_decode *d, const evi_jpeg_info *info, int wanted, int *width,
-                            int *height)
+static uint8_t *run_decoder(ev_context *ctx, const uint8_t *bytes, uint64_t n, int wanted,
+                            const evi_jpeg_info *info)
 {
     stbi__jpeg *state = NULL;
     stbi__context source;
-    int components = 0;
-    if (evi_calloc(d->ctx, 1, sizeof(*state), &state) != EV_OK) {
+    int width = 0, height = 0, components = 0;
+    if (evi_calloc(ctx, 1, sizeof(*state), &state) != EV_OK) {
         codec_out_of_memory = true;
         return NULL;
     }
-    stbi__start_mem(&source, d->bytes, (int)d->n_bytes);
+    stbi__start_mem(&source, bytes, (int)n);
     state->s = &source;
     stbi__setup_jpeg(state);
     if (info->width <= 4)
         state->resample_row_hv_2_kernel = stbi__resample_row_generic;
-    uint8_t *pixels = load_jpeg_image(state, width, height, &components, wanted);
+    uint8_t *pixels = load_jpeg_image(state, &width, &height, &components, wanted);
     evi_free(state);
+    if (pixels != NULL && (width != info->width || height != info->height)) {
+        evi_free(pixels); /* cannot be: the walk has found one frame only */
+        return NULL;
+    }
     return pixels;
+}
+
+/* A file that was cut off, with an end put behind it: a decoder takes what is missing as zeros. */
+static ev_status add_end(const evi_decode *d, const evi_jpeg_info *info, uint8_t **out)
+{
+    EVI_TRY(evi_malloc(d->ctx, info->usable + 2, 1, out));
+    memcpy(*out, d->bytes, info->usable);
+    (*out)[info->usable] = 0xff;
+    (*out)[info->usable + 1] = 0xd9;
+    return EV_OK;
 }
 
 ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
 {
     evi_jpeg_info info;
+    uint8_t *whole = NULL;
     EVI_TRY(evi_jpeg_check(d, &info));
-    int width = 0, height = 0, wanted = info.components == 1 ? 1 : 3;
+    if (!info.complete)
+        EVI_TRY(add_end(d, &info, &whole));
+    int wanted = info.components == 1 ? 1 : 3;
     codec_ctx = d->ctx;
     codec_out_of_memory = false;
-    uint8_t *pixels = run_decoder(d, &info, wanted, &width, &height);
+    uint8_t *pixels = run_decoder(d->ctx, whole != NULL ? whole : d->bytes,
+                                  info.complete ? d->n_bytes : info.usable + 2, wanted, &info);
     codec_ctx = NULL;
+    evi_free(whole);
     if (pixels == NULL && codec_out_of_memory)
         return EV_ERR_MEMORY; /* the allocator has written the line */
     if (pixels == NULL) {
         const char *reason = stbi_failure_reason();
         return evi_fail(EV_ERR_FORMAT, "JPEG: %s", reason != NULL ? reason : "damaged");
     }
-    if (width != info.width || height != info.height) {
-        evi_free(pixels);
-        return evi_fail(EV_ERR_FORMAT, "JPEG says two sizes");
-    }
-    return take_pixels(d, pixels, width, height, wanted == 1 ? EV_PIXEL_GREY : EV_PIXEL_RGB, out);
+    return take_pixels(d, pixels, info.width, info.height,
+                       wanted == 1 ? EV_PIXEL_GREY : EV_PIXEL_RGB, out);
 }
 
 static void codec_write(void *sink, void *bytes, int n)

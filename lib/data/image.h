@@ -89,6 +89,8 @@ typedef struct evi_jpeg_info {
     int32_t width, height;
     int32_t components;
     bool complete; /* the end-of-image marker is there */
+    uint8_t pad[3];
+    uint64_t usable; /* bytes before a segment that was cut off */
 } evi_jpeg_info;
 ev_status evi_jpeg_check(const evi_decode *d, evi_jpeg_info *info);
 

@@ -165,18 +165,30 @@ static ev_status read_segment(const evi_decode *d, walk *w, int32_t marker, evi_
     return EV_OK;
 }
 
+/* Does the segment at the place reach beyond the end? */
+static bool cut_off(const walk *w)
+{
+    if (w->n - w->at < 2)
+        return true;
+    return ((uint32_t)w->p[w->at] << 8 | w->p[w->at + 1]) > w->n - w->at;
+}
+
 ev_status evi_jpeg_check(const evi_decode *d, evi_jpeg_info *info)
 {
     walk w = {.p = d->bytes, .n = d->n_bytes, .at = 2};
-    *info = (evi_jpeg_info){0};
+    *info = (evi_jpeg_info){.usable = d->n_bytes};
     while (!info->complete) {
         int32_t marker = next_marker(&w);
         if (marker == 0)
             break;
         if (marker == EOI)
             info->complete = true;
+        else if (cut_off(&w) && w.scans > 0 && d->allow_partial)
+            info->usable = w.at - 2;
         else if (marker != SOI && marker != TEM && (marker < 0xd0 || marker > 0xd7))
             EVI_TRY(read_segment(d, &w, marker, info));
+        if (info->usable != d->n_bytes)
+            break;
     }
     if (w.scans == 0)
         return evi_fail(EV_ERR_FORMAT, "JPEG without a picture");

@@ -75,9 +75,9 @@ static void make_entry(ev_loader *l, evi_slot *s, int32_t worker)
 static void plan_slot(ev_loader *l, int32_t batch)
 {
     evi_slot *s = &l->slot[batch % l->n_slots];
-    int32_t first = batch * l->opt.batch_size, left = l->dataset->n - first;
+    int64_t first = (int64_t)batch * l->opt.batch_size, left = l->dataset->n - first;
     s->batch = batch;
-    s->n = batch < l->n_batches ? EVI_MIN(left, l->opt.batch_size) : 0;
+    s->n = batch < l->n_batches ? (int32_t)EVI_MIN(left, l->opt.batch_size) : 0;
     s->next = s->done = 0;
     s->failed = -1;
     s->status = EV_OK;
@@ -224,6 +224,7 @@ static ev_status read_options(ev_loader *l, const ev_loader_options *opt, const 
     EVI_TRY(check_options(&l->opt, l->handle.ctx, function));
     EVI_TRY(evi_options_read(&l->augment, (uint32_t)sizeof(l->augment), l->opt.augment, function));
     EVI_TRY(evi_augment_check(&l->augment, function));
+    l->opt.augment = l->opt.augment != NULL ? &l->augment : NULL;
     EVI_TRY(evi_options_read(&l->decode, (uint32_t)sizeof(l->decode), l->opt.decode, function));
     return evi_pixel_map_make(l->opt.pixels, l->opt.channels, function, &l->map);
 }
@@ -260,8 +261,8 @@ static ev_status make_memory(ev_loader *l)
 {
     ev_context *ctx = l->handle.ctx;
     int32_t n = l->dataset->n, size = l->opt.batch_size;
-    l->opt.batch_size = size = EVI_MIN(size, n);
     l->n_batches = l->opt.drop_last != 0 ? n / size : n / size + (n % size != 0);
+    l->opt.batch_size = EVI_MIN(size, n);
     l->picture_bytes = (int64_t)l->opt.width * l->opt.height * l->opt.channels;
     l->n_slots = l->opt.n_threads > 0 ? EVI_LOADER_SLOTS : 1;
     for (int32_t i = 0; i < l->n_slots; i++)
