@@ -191,7 +191,7 @@ static bool has_item(const ev_dataset *d, int32_t item)
     return evi_dataset_valid(d) && item >= 0 && item < d->n;
 }
 
-static const char *name_at(const evi_names *names, int32_t i)
+static const char *name_at(const evi_name_list *names, int32_t i)
 {
     return i >= 0 && i < names->n ? names->text[i] : NULL;
 }
@@ -214,7 +214,7 @@ const char *ev_dataset_class_name(const ev_dataset *dataset, int32_t label)
 int32_t ev_dataset_class_index(const ev_dataset *dataset, const char *name)
 {
     bool ask = evi_dataset_valid(dataset) && name != NULL;
-    return ask ? evi_names_find(&dataset->items->classes, name) : -1;
+    return ask ? evi_name_list_find(&dataset->items->classes, name) : -1;
 }
 
 int32_t ev_dataset_class_count(const ev_dataset *dataset, int32_t label)
@@ -282,7 +282,7 @@ const char *ev_dataset_column_name(const ev_dataset *dataset, int32_t column)
 int32_t ev_dataset_column_index(const ev_dataset *dataset, const char *name)
 {
     bool ask = evi_dataset_valid(dataset) && name != NULL;
-    return ask ? evi_names_find(&dataset->items->columns, name) : -1;
+    return ask ? evi_name_list_find(&dataset->items->columns, name) : -1;
 }
 
 const char *ev_dataset_value(const ev_dataset *dataset, int32_t item, int32_t column)

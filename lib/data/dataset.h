@@ -21,16 +21,16 @@ ev_status evi_text_pool_add(evi_text_pool *pool, const char *text, uint64_t leng
 void evi_text_pool_end(evi_text_pool *pool);
 
 /* Different texts, numbered in the order in which they came. */
-typedef struct evi_names {
+typedef struct evi_name_list {
     const char **text;
     int32_t *slot; /* open addressing: number + 1, or 0 */
     int32_t n, capacity;
-} evi_names;
+} evi_name_list;
 
-int32_t evi_names_find(const evi_names *names, const char *text); /* -1: not there */
+int32_t evi_name_list_find(const evi_name_list *names, const char *text); /* -1: not there */
 /* Find or append; the text is copied into the pool. */
-ev_status evi_names_add(evi_names *names, evi_text_pool *pool, const char *text, int32_t *out);
-void evi_names_end(evi_names *names);
+ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text, int32_t *out);
+void evi_name_list_end(evi_name_list *names);
 
 /* ---- items.c --------------------------------------------------------------------------------- */
 
@@ -48,7 +48,7 @@ typedef struct evi_items {
     evi_item *item;
     const char **value; /* [n][columns.n]; NULL without columns */
     evi_text_pool pool;
-    evi_names classes, groups, columns;
+    evi_name_list classes, groups, columns;
 } evi_items;
 
 struct ev_dataset {

@@ -25,9 +25,9 @@ void evi_items_release(evi_items *items)
         ev_image_destroy(items->item[i].image);
     evi_free(items->item);
     evi_free(items->value);
-    evi_names_end(&items->classes);
-    evi_names_end(&items->groups);
-    evi_names_end(&items->columns);
+    evi_name_list_end(&items->classes);
+    evi_name_list_end(&items->groups);
+    evi_name_list_end(&items->columns);
     evi_text_pool_end(&items->pool);
     evi_free(items);
     ev_context_destroy(ctx);
@@ -56,7 +56,7 @@ ev_status evi_items_add(evi_items *items, const char *path, ev_image *image, int
     if (path != NULL)
         EVI_TRY(evi_text_pool_add(&items->pool, path, strlen(path), &made.path));
     if (group != NULL && group[0] != '\0')
-        EVI_TRY(evi_names_add(&items->groups, &items->pool, group, &made.group));
+        EVI_TRY(evi_name_list_add(&items->groups, &items->pool, group, &made.group));
     uint64_t columns = (uint64_t)items->columns.n;
     for (uint64_t c = 0; c < columns; c++) {
         const char **to = &items->value[(uint64_t)items->n * columns + c];
@@ -83,7 +83,7 @@ ev_status evi_items_add_classes(evi_items *items, int32_t n, const char *const *
         if (status == EV_OK && (name == NULL || name[0] == '\0'))
             status = evi_fail(EV_ERR_ARGUMENT, "%s: class %d has no name", function, (int)i);
         if (status == EV_OK)
-            status = evi_names_add(&items->classes, &items->pool, name, &at);
+            status = evi_name_list_add(&items->classes, &items->pool, name, &at);
         if (status == EV_OK && at != i)
             status = evi_fail(EV_ERR_ARGUMENT, "%s: class name %s comes twice", function, name);
         evi_text_end(&number);
@@ -92,7 +92,7 @@ ev_status evi_items_add_classes(evi_items *items, int32_t n, const char *const *
     return EV_OK;
 }
 
-static bool all_numbers(const evi_names *names)
+static bool all_numbers(const evi_name_list *names)
 {
     int64_t v;
     for (int32_t i = 0; i < names->n; i++)
@@ -116,7 +116,7 @@ static int by_value(const void *a, const void *b)
 }
 
 /* The names that occur, sorted, into to. */
-static ev_status sort_classes(evi_items *items, const evi_names *from, evi_names *to)
+static ev_status sort_classes(evi_items *items, const evi_name_list *from, evi_name_list *to)
 {
     const char **sorted = NULL;
     EVI_TRY(evi_malloc(items->ctx, (uint64_t)from->n, sizeof(*sorted), &sorted));
@@ -126,17 +126,17 @@ static ev_status sort_classes(evi_items *items, const evi_names *from, evi_names
     }
     ev_status status = EV_OK;
     for (int32_t i = 0, at; status == EV_OK && i < from->n; i++)
-        status = evi_names_add(to, &items->pool, sorted[i], &at);
+        status = evi_name_list_add(to, &items->pool, sorted[i], &at);
     evi_free(sorted);
     return status;
 }
 
-static ev_status relabel(evi_items *items, const evi_names *found, bool drop_unknown,
+static ev_status relabel(evi_items *items, const evi_name_list *found, bool drop_unknown,
                          const char *function)
 {
     for (int32_t i = 0; i < items->n; i++) {
         const char *name = found->text[items->item[i].label];
-        int32_t label = evi_names_find(&items->classes, name);
+        int32_t label = evi_name_list_find(&items->classes, name);
         if (label < 0 && !drop_unknown)
             return evi_fail(EV_ERR_FORMAT, "%s: %s has the unknown class %s", function,
                             items->item[i].path != NULL ? items->item[i].path : "an item", name);
@@ -148,8 +148,8 @@ static ev_status relabel(evi_items *items, const evi_names *found, bool drop_unk
 ev_status evi_items_set_classes(evi_items *items, const ev_dataset_options *opt,
                                 const char *function)
 {
-    evi_names found = items->classes;
-    items->classes = (evi_names){0};
+    evi_name_list found = items->classes;
+    items->classes = (evi_name_list){0};
     ev_status status;
     if (opt->n_classes != 0)
         status = evi_items_add_classes(items, opt->n_classes, opt->class_names, function);
@@ -159,6 +159,6 @@ ev_status evi_items_set_classes(evi_items *items, const ev_dataset_options *opt,
         status = sort_classes(items, &found, &items->classes);
     if (status == EV_OK)
         status = relabel(items, &found, opt->drop_unknown != 0, function);
-    evi_names_end(&found);
+    evi_name_list_end(&found);
     return status;
 }

@@ -125,12 +125,12 @@ static ev_status compare_pictures(const ev_dataset *a, const ev_dataset *b, ev_l
 }
 
 /* Items of d that are in a group of `names`; seen marks these groups. */
-static int32_t count_in(const ev_dataset *d, const evi_names *names, uint8_t *seen)
+static int32_t count_in(const ev_dataset *d, const evi_name_list *names, uint8_t *seen)
 {
     int32_t n = 0;
     for (int32_t i = 0; i < d->n; i++) {
         const char *group = ev_dataset_group(d, i);
-        int32_t at = group != NULL ? evi_names_find(names, group) : -1;
+        int32_t at = group != NULL ? evi_name_list_find(names, group) : -1;
         if (at >= 0) {
             n++;
             seen[at] = 1;
@@ -139,14 +139,14 @@ static int32_t count_in(const ev_dataset *d, const evi_names *names, uint8_t *se
     return n;
 }
 
-static ev_status add_groups(const ev_dataset *d, const evi_names *only, evi_text_pool *pool,
-                            evi_names *names)
+static ev_status add_groups(const ev_dataset *d, const evi_name_list *only, evi_text_pool *pool,
+                            evi_name_list *names)
 {
     int32_t at;
     for (int32_t i = 0; i < d->n; i++) {
         const char *group = ev_dataset_group(d, i);
-        if (group != NULL && (only == NULL || evi_names_find(only, group) >= 0))
-            EVI_TRY(evi_names_add(names, pool, group, &at));
+        if (group != NULL && (only == NULL || evi_name_list_find(only, group) >= 0))
+            EVI_TRY(evi_name_list_add(names, pool, group, &at));
     }
     return EV_OK;
 }
@@ -154,7 +154,7 @@ static ev_status add_groups(const ev_dataset *d, const evi_names *only, evi_text
 static ev_status compare_groups(const ev_dataset *a, const ev_dataset *b, ev_leak_report *report)
 {
     evi_text_pool pool = {.ctx = a->handle.ctx};
-    evi_names of_a = {0}, shared = {0};
+    evi_name_list of_a = {0}, shared = {0};
     uint8_t *seen = NULL;
     ev_status status = add_groups(a, NULL, &pool, &of_a);
     if (status == EV_OK)
@@ -167,8 +167,8 @@ static ev_status compare_groups(const ev_dataset *a, const ev_dataset *b, ev_lea
         report->grouped_items_b = count_in(b, &shared, seen);
     }
     evi_free(seen);
-    evi_names_end(&of_a);
-    evi_names_end(&shared);
+    evi_name_list_end(&of_a);
+    evi_name_list_end(&shared);
     evi_text_pool_end(&pool);
     return status;
 }

@@ -49,7 +49,7 @@ static ev_status read_header(evi_csv *csv, evi_items *items, layout *l)
         int32_t before = items->columns.n, at;
         if (i == l->path || i == l->label || i == l->group)
             continue;
-        EVI_TRY(evi_names_add(&items->columns, &items->pool, csv->field[i], &at));
+        EVI_TRY(evi_name_list_add(&items->columns, &items->pool, csv->field[i], &at));
         if (items->columns.n == before)
             return evi_fail(EV_ERR_FORMAT, "line 1 names the column %s twice", csv->field[i]);
     }
@@ -69,7 +69,7 @@ static ev_status add_row(const evi_csv *csv, evi_items *items, const layout *l)
     for (int32_t i = 0; i < l->n; i++)
         if (i != l->path && i != l->label && i != l->group)
             l->values[n++] = csv->field[i];
-    EVI_TRY(evi_names_add(&items->classes, &items->pool, label, &class_number));
+    EVI_TRY(evi_name_list_add(&items->classes, &items->pool, label, &class_number));
     char *full = NULL;
     EVI_TRY(evi_path_join(items->ctx, path[0] == '/' ? "" : l->folder, path, &full));
     ev_status status = evi_items_add(items, full, NULL, class_number,

@@ -47,7 +47,7 @@ static uint64_t hash_of(const char *text)
 }
 
 /* Slots are twice the capacity, which is a power of two, so there is always a free one. */
-static uint64_t slot_of(const evi_names *names, const char *text)
+static uint64_t slot_of(const evi_name_list *names, const char *text)
 {
     uint64_t mask = (uint64_t)names->capacity * 2 - 1, i = hash_of(text) & mask;
     while (names->slot[i] != 0 && strcmp(names->text[names->slot[i] - 1], text) != 0)
@@ -55,14 +55,14 @@ static uint64_t slot_of(const evi_names *names, const char *text)
     return i;
 }
 
-int32_t evi_names_find(const evi_names *names, const char *text)
+int32_t evi_name_list_find(const evi_name_list *names, const char *text)
 {
     return names->n == 0 ? -1 : names->slot[slot_of(names, text)] - 1;
 }
 
-static ev_status grow(evi_names *names, ev_context *ctx)
+static ev_status grow(evi_name_list *names, ev_context *ctx)
 {
-    evi_names big = {.n = names->n, .capacity = EVI_MAX(names->capacity * 2, 16)};
+    evi_name_list big = {.n = names->n, .capacity = EVI_MAX(names->capacity * 2, 16)};
     if (names->capacity > 1 << 29)
         return evi_fail(EV_ERR_MEMORY, "too many names");
     EVI_TRY(evi_calloc(ctx, (uint64_t)big.capacity, sizeof(*big.text), &big.text));
@@ -75,14 +75,14 @@ static ev_status grow(evi_names *names, ev_context *ctx)
         big.text[i] = names->text[i];
         big.slot[slot_of(&big, big.text[i])] = i + 1;
     }
-    evi_names_end(names);
+    evi_name_list_end(names);
     *names = big;
     return EV_OK;
 }
 
-ev_status evi_names_add(evi_names *names, evi_text_pool *pool, const char *text, int32_t *out)
+ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text, int32_t *out)
 {
-    int32_t found = evi_names_find(names, text);
+    int32_t found = evi_name_list_find(names, text);
     if (found < 0) {
         if (names->n == names->capacity)
             EVI_TRY(grow(names, pool->ctx));
@@ -96,9 +96,9 @@ ev_status evi_names_add(evi_names *names, evi_text_pool *pool, const char *text,
     return EV_OK;
 }
 
-void evi_names_end(evi_names *names)
+void evi_name_list_end(evi_name_list *names)
 {
     evi_free(names->text);
     evi_free(names->slot);
-    *names = (evi_names){0};
+    *names = (evi_name_list){0};
 }

@@ -60,7 +60,7 @@ static ev_status walk_classes(evi_items *items, const char *folder)
         char *path = NULL;
         if (list.is_folder[i] == 0)
             continue;
-        status = evi_names_add(&items->classes, &items->pool, list.name[i], &v.label);
+        status = evi_name_list_add(&items->classes, &items->pool, list.name[i], &v.label);
         if (status == EV_OK)
             status = evi_path_join(items->ctx, folder, list.name[i], &path);
         if (status == EV_OK)
@@ -161,7 +161,7 @@ static ev_status walk_counts(evi_items *items, const char *folder)
     int32_t at;
     EVI_TRY(evi_items_add_classes(items, 4, classes, "ev_dataset_scan_counts"));
     for (int32_t i = 0; i < 3; i++)
-        EVI_TRY(evi_names_add(&items->columns, &items->pool, columns[i], &at));
+        EVI_TRY(evi_name_list_add(&items->columns, &items->pool, columns[i], &at));
     return walk(&v, folder, 0);
 }
 
