@@ -24,7 +24,7 @@ static uint64_t hash(uint64_t seed, evi_span name)
     return h;
 }
 
-static evi_name_slot *slot_of(const evi_names *names, evi_span name)
+static evi_onnx_name *slot_of(const evi_onnx_names *names, evi_span name)
 {
     uint64_t mask = names->capacity - 1, i = hash(names->seed, name) & mask;
     while (names->slots[i].used && !evi_span_equal(names->slots[i].name, name))
@@ -32,10 +32,10 @@ static evi_name_slot *slot_of(const evi_names *names, evi_span name)
     return &names->slots[i];
 }
 
-static ev_status set_capacity(evi_names *names, uint64_t capacity)
+static ev_status set_capacity(evi_onnx_names *names, uint64_t capacity)
 {
-    evi_names old = *names;
-    EVI_TRY(evi_calloc(names->ctx, capacity, sizeof(evi_name_slot), &names->slots));
+    evi_onnx_names old = *names;
+    EVI_TRY(evi_calloc(names->ctx, capacity, sizeof(evi_onnx_name), &names->slots));
     names->capacity = capacity;
     for (uint64_t i = 0; i < old.capacity; i++)
         if (old.slots[i].used)
@@ -44,41 +44,41 @@ static ev_status set_capacity(evi_names *names, uint64_t capacity)
     return EV_OK;
 }
 
-ev_status evi_names_start(evi_names *names, ev_context *ctx, uint64_t expected)
+ev_status evi_onnx_names_start(evi_onnx_names *names, ev_context *ctx, uint64_t expected)
 {
     uint64_t capacity = 16;
     while (capacity < 2 * expected)
         capacity *= 2;
-    *names = (evi_names){.ctx = ctx, .seed = fresh_seed(names)};
+    *names = (evi_onnx_names){.ctx = ctx, .seed = fresh_seed(names)};
     return set_capacity(names, capacity);
 }
 
-ev_status evi_names_add(evi_names *names, evi_span name, int32_t value, bool *known_out)
+ev_status evi_onnx_names_add(evi_onnx_names *names, evi_span name, int32_t value, bool *known_out)
 {
     if (2 * (names->n + 1) > names->capacity) {
-        evi_name_slot *before = names->slots;
+        evi_onnx_name *before = names->slots;
         ev_status status = set_capacity(names, 2 * names->capacity);
         if (status != EV_OK) {
             names->slots = before;
             return status;
         }
     }
-    evi_name_slot *slot = slot_of(names, name);
+    evi_onnx_name *slot = slot_of(names, name);
     *known_out = slot->used != 0;
     if (slot->used)
         return EV_OK;
-    *slot = (evi_name_slot){.name = name, .value = value, .used = 1};
+    *slot = (evi_onnx_name){.name = name, .value = value, .used = 1};
     names->n++;
     return EV_OK;
 }
 
-int32_t *evi_names_find(const evi_names *names, evi_span name)
+int32_t *evi_onnx_names_find(const evi_onnx_names *names, evi_span name)
 {
-    evi_name_slot *slot = slot_of(names, name);
+    evi_onnx_name *slot = slot_of(names, name);
     return slot->used ? &slot->value : NULL;
 }
 
-void evi_names_end(evi_names *names)
+void evi_onnx_names_end(evi_onnx_names *names)
 {
     evi_free(names->slots);
     names->slots = NULL;

@@ -81,23 +81,23 @@ ev_status evi_onnx_tensor_load(ev_context *ctx, const evi_onnx_tensor *t, ev_ten
 /* ---- names: names.c ------------------------------------------------------------------------------ */
 
 /* Texts to numbers.  Keyed, so that a file cannot be made to collide. */
-typedef struct evi_name_slot {
+typedef struct evi_onnx_name {
     evi_span name;
     int32_t value;
     int32_t used;
-} evi_name_slot;
-typedef struct evi_names {
+} evi_onnx_name;
+typedef struct evi_onnx_names {
     ev_context *ctx;
     uint64_t seed;
     uint64_t capacity, n;
-    evi_name_slot *slots;
-} evi_names;
+    evi_onnx_name *slots;
+} evi_onnx_names;
 
-ev_status evi_names_start(evi_names *names, ev_context *ctx, uint64_t expected);
+ev_status evi_onnx_names_start(evi_onnx_names *names, ev_context *ctx, uint64_t expected);
 /* The spans must outlive the table.  *known_out: the name was there already (and keeps its value). */
-ev_status evi_names_add(evi_names *names, evi_span name, int32_t value, bool *known_out);
-int32_t *evi_names_find(const evi_names *names, evi_span name); /* its value, or NULL */
-void evi_names_end(evi_names *names);
+ev_status evi_onnx_names_add(evi_onnx_names *names, evi_span name, int32_t value, bool *known_out);
+int32_t *evi_onnx_names_find(const evi_onnx_names *names, evi_span name); /* its value, or NULL */
+void evi_onnx_names_end(evi_onnx_names *names);
 
 /* ---- a file that has been taken apart: parse.c ----------------------------------------------------- */
 
@@ -200,7 +200,7 @@ ev_status evi_onnx_attr_find(const evi_onnx_node *node, const char *name, evi_on
 /* ---- roles: roles.c ---------------------------------------------------------------------------------- */
 
 /* Set the role of every initializer that is used.  tensors: name to index. */
-ev_status evi_onnx_find_roles(evi_onnx_file *file, const evi_names *tensors);
+ev_status evi_onnx_find_roles(evi_onnx_file *file, const evi_onnx_names *tensors);
 
 /* ---- reading: reader.c, adapt.c --------------------------------------------------------------------- */
 

@@ -9,8 +9,8 @@ typedef struct reader {
     ev_context *ctx;
     const ev_load_options *opt;
     evi_onnx_file file;
-    evi_names tensors;  /* names of initializers to their numbers */
-    evi_names values;   /* names to values of the model */
+    evi_onnx_names tensors;  /* names of initializers to their numbers */
+    evi_onnx_names values;   /* names to values of the model */
     ev_model *model;
     evi_onnx_draw *draw;
     int64_t free_size, free_channels; /* for dimensions that the file leaves open */
@@ -34,7 +34,7 @@ static ev_status define(reader *r, evi_span name, int32_t value)
 {
     char text[EVI_SPAN_TEXT];
     bool known;
-    EVI_TRY(evi_names_add(&r->values, name, value, &known));
+    EVI_TRY(evi_onnx_names_add(&r->values, name, value, &known));
     if (known)
         return evi_fail(EV_ERR_FORMAT, "two values are named '%s'", evi_span_text(name, text));
     return EV_OK;
@@ -43,10 +43,10 @@ static ev_status define(reader *r, evi_span name, int32_t value)
 static ev_status index_tensors(reader *r)
 {
     char text[EVI_SPAN_TEXT];
-    EVI_TRY(evi_names_start(&r->tensors, r->ctx, (uint64_t)r->file.n_tensors));
+    EVI_TRY(evi_onnx_names_start(&r->tensors, r->ctx, (uint64_t)r->file.n_tensors));
     for (int32_t i = 0; i < r->file.n_tensors; i++) {
         bool known;
-        EVI_TRY(evi_names_add(&r->tensors, r->file.tensors[i].name, i, &known));
+        EVI_TRY(evi_onnx_names_add(&r->tensors, r->file.tensors[i].name, i, &known));
         if (known)
             return evi_fail(EV_ERR_FORMAT, "two initializers are named '%s'",
                             evi_span_text(r->file.tensors[i].name, text));
@@ -169,7 +169,7 @@ static ev_status draw_inputs(reader *r)
     int32_t n = 0;
     for (int32_t i = 0; i < r->file.n_inputs; i++) {
         /* Files of the first versions list weights among the inputs. */
-        if (evi_names_find(&r->tensors, r->file.inputs[i].name) != NULL)
+        if (evi_onnx_names_find(&r->tensors, r->file.inputs[i].name) != NULL)
             continue;
         if (n == EVI_ONNX_MAX_PORTS)
             return evi_fail(EV_ERR_UNSUPPORTED, "more than %d inputs", EVI_ONNX_MAX_PORTS);
@@ -242,7 +242,7 @@ static ev_status find_inputs(reader *r, evi_onnx_draw *d)
         if (f.number != NODE_INPUT)
             continue;
         evi_span name = evi_wire_span(&f.body);
-        const int32_t *value = name.n == 0 ? NULL : evi_names_find(&r->values, name);
+        const int32_t *value = name.n == 0 ? NULL : evi_onnx_names_find(&r->values, name);
         if (name.n != 0 && value == NULL)
             return evi_fail(EV_ERR_FORMAT, "input '%s' is not made by anything before it",
                             evi_span_text(name, text));
@@ -361,7 +361,7 @@ static ev_status draw_outputs(reader *r)
     for (int32_t i = 0; i < r->file.n_outputs; i++) {
         evi_span from = r->file.outputs[i].name;
         EVI_TRY(copy_name(from, "output", name));
-        const int32_t *value = evi_names_find(&r->values, from);
+        const int32_t *value = evi_onnx_names_find(&r->values, from);
         if (value == NULL || *value == EV_NO_VALUE)
             return evi_fail(EV_ERR_FORMAT, "output '%s' is not made by anything", name);
         EVI_TRY(ev_model_output(r->model, name, *value));
@@ -425,10 +425,10 @@ static ev_status draw_once(reader *r)
     r->has_free = false;
     EVI_TRY(ev_model_create(r->ctx, &r->model));
     ev_status status =
-        evi_names_start(&r->values, r->ctx, (uint64_t)r->file.n_tensors + (uint64_t)r->file.n_nodes);
+        evi_onnx_names_start(&r->values, r->ctx, (uint64_t)r->file.n_tensors + (uint64_t)r->file.n_nodes);
     if (status == EV_OK)
         status = draw_all(r);
-    evi_names_end(&r->values);
+    evi_onnx_names_end(&r->values);
     if (status != EV_OK) {
         ev_model_destroy(r->model);
         r->model = NULL;
@@ -477,7 +477,7 @@ static ev_status load_bytes(ev_context *ctx, const void *data, uint64_t n_bytes,
     ev_status status = evi_onnx_check_weights_crc(&r.file);
     if (status == EV_OK)
         status = read_model(&r);
-    evi_names_end(&r.tensors);
+    evi_onnx_names_end(&r.tensors);
     evi_free(r.draw);
     evi_onnx_file_end(&r.file);
     *out = status == EV_OK ? r.model : NULL;

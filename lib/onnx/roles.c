@@ -74,15 +74,15 @@ static evi_span first_input(const evi_onnx_node *node)
 
 typedef struct scan {
     evi_onnx_file *file;
-    const evi_names *tensors; /* name to index in file->tensors */
-    evi_names sums;           /* results of matrix products and convolutions */
-    evi_names wanted;         /* names at weight positions that are no initializers */
+    const evi_onnx_names *tensors; /* name to index in file->tensors */
+    evi_onnx_names sums;           /* results of matrix products and convolutions */
+    evi_onnx_names wanted;         /* names at weight positions that are no initializers */
 } scan;
 
 static ev_status scan_input(scan *s, const evi_onnx_node *node, evi_span name, int32_t i)
 {
     bool known;
-    const int32_t *index = evi_names_find(s->tensors, name);
+    const int32_t *index = evi_onnx_names_find(s->tensors, name);
     const position *p = position_of(node->op, i);
     if (index != NULL) {
         evi_onnx_tensor *t = &s->file->tensors[*index];
@@ -90,7 +90,7 @@ static ev_status scan_input(scan *s, const evi_onnx_node *node, evi_span name, i
             set_role(t, p);
         set_used(t);
     } else if (p != NULL) {
-        return evi_names_add(&s->wanted, name, i, &known);
+        return evi_onnx_names_add(&s->wanted, name, i, &known);
     }
     return EV_OK;
 }
@@ -106,7 +106,7 @@ static ev_status scan_node(scan *s, const evi_onnx_node *node)
         if (f.number == NODE_INPUT && name.n > 0)
             EVI_TRY(scan_input(s, node, name, i));
         if (f.number == NODE_OUTPUT && sums && name.n > 0)
-            EVI_TRY(evi_names_add(&s->sums, name, 0, &known));
+            EVI_TRY(evi_onnx_names_add(&s->sums, name, 0, &known));
         i += f.number == NODE_INPUT;
     }
     return EV_OK;
@@ -123,10 +123,10 @@ static void scan_bias(scan *s, const evi_onnx_node *node)
     while (evi_wire_next(&body, &f) > 0) {
         if (f.number != NODE_INPUT)
             continue;
-        const int32_t *index = evi_names_find(s->tensors, evi_wire_span(&f.body));
+        const int32_t *index = evi_onnx_names_find(s->tensors, evi_wire_span(&f.body));
         if (index != NULL)
             t = &s->file->tensors[*index];
-        sum = sum || evi_names_find(&s->sums, evi_wire_span(&f.body)) != NULL;
+        sum = sum || evi_onnx_names_find(&s->sums, evi_wire_span(&f.body)) != NULL;
     }
     if (t != NULL && sum)
         set_role(t, &bias);
@@ -140,8 +140,8 @@ static void scan_reshape(scan *s, const evi_onnx_node *node)
     bool weight = false;
     while (evi_wire_next(&body, &f) > 0)
         weight = weight || (f.number == NODE_OUTPUT &&
-                            evi_names_find(&s->wanted, evi_wire_span(&f.body)) != NULL);
-    const int32_t *index = evi_names_find(s->tensors, first_input(node));
+                            evi_onnx_names_find(&s->wanted, evi_wire_span(&f.body)) != NULL);
+    const int32_t *index = evi_onnx_names_find(s->tensors, first_input(node));
     if (weight && index != NULL)
         set_role(&s->file->tensors[*index], &positions[0]);
 }
@@ -158,7 +158,7 @@ static ev_status scan_all(scan *s)
             scan_reshape(s, node);
     }
     for (int32_t i = 0; i < s->file->n_outputs; i++) {
-        const int32_t *index = evi_names_find(s->tensors, s->file->outputs[i].name);
+        const int32_t *index = evi_onnx_names_find(s->tensors, s->file->outputs[i].name);
         if (index != NULL)
             set_used(&s->file->tensors[*index]);
     }
@@ -182,16 +182,16 @@ static void apply_notes(evi_onnx_file *file)
     }
 }
 
-ev_status evi_onnx_find_roles(evi_onnx_file *file, const evi_names *tensors)
+ev_status evi_onnx_find_roles(evi_onnx_file *file, const evi_onnx_names *tensors)
 {
     scan s = {.file = file, .tensors = tensors};
-    ev_status status = evi_names_start(&s.sums, file->ctx, 16);
+    ev_status status = evi_onnx_names_start(&s.sums, file->ctx, 16);
     if (status == EV_OK)
-        status = evi_names_start(&s.wanted, file->ctx, 16);
+        status = evi_onnx_names_start(&s.wanted, file->ctx, 16);
     if (status == EV_OK)
         status = scan_all(&s);
-    evi_names_end(&s.sums);
-    evi_names_end(&s.wanted);
+    evi_onnx_names_end(&s.sums);
+    evi_onnx_names_end(&s.wanted);
     if (status == EV_OK)
         apply_notes(file);
     return status;

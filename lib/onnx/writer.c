@@ -61,9 +61,21 @@ static void encode(int32_t type, const void *data, int64_t i, uint8_t *to)
         to[k] = (uint8_t)(bits >> (8 * k));
 }
 
+static uint64_t elements_bytes(const evi_draft_tensor *t)
+{
+    return (uint64_t)evi_shape_count(&t->shape) * file_bytes(t->type);
+}
+
 static ev_status put_elements(sink *s, const evi_draft_tensor *t)
 {
     uint8_t chunk[CHUNK];
+#if defined(__BYTE_ORDER__) && __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__
+    if (t->type != EV_TYPE_FLOAT32 || sizeof(evi_real) == 4) { /* they lie as the file wants them */
+        if (elements_bytes(t) > 0)
+            s->weights_crc = evi_crc32c(s->weights_crc, t->data, elements_bytes(t));
+        return put(s, t->data, elements_bytes(t));
+    }
+#endif
     int64_t count = evi_shape_count(&t->shape), piece = CHUNK / (int64_t)file_bytes(t->type);
     for (int64_t first = 0; first < count; first += piece) {
         int64_t n = EVI_MIN(piece, count - first);
@@ -203,11 +215,6 @@ static ev_status make_graph(const evi_draft *w, evi_text *t)
 
 /* ---- layout --------------------------------------------------------------------------------------- */
 
-static uint64_t elements_bytes(const evi_draft_tensor *t)
-{
-    return (uint64_t)evi_shape_count(&t->shape) * file_bytes(t->type);
-}
-
 /* All of an initializer but its elements; `pad` blanks. */
 static void make_tensor(const evi_draft *w, const evi_draft_tensor *t, uint64_t pad, evi_text *out)
 {
@@ -325,7 +332,7 @@ static ev_status find_checksums(const evi_draft *w, parts *p, uint64_t n_graph, 
 static void end_draft(evi_draft *w)
 {
     evi_text_end(&w->nodes);
-    evi_names_end(&w->names);
+    evi_onnx_names_end(&w->names);
     for (int32_t i = 0; i < w->n_blocks; i++)
         evi_free(w->blocks[i]);
     evi_free(w->blocks);

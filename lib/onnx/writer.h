@@ -26,7 +26,7 @@ typedef struct evi_draft {
     int32_t need_opset; /* that something asked for */
     evi_text nodes;     /* encoded fields of the graph */
     int32_t n_nodes;
-    evi_names names;    /* that are taken */
+    evi_onnx_names names;    /* that are taken */
     void **blocks;      /* names and small constants, freed at the end */
     int32_t n_blocks, cap_blocks;
     evi_store **stores;

@@ -41,7 +41,7 @@ ev_status evi_draft_name(evi_draft *w, const char *wish, const char **out)
     memcpy(name, wish, length);
     name[length] = '\0';
     for (int32_t n = 2; known; n++) {
-        EVI_TRY(evi_names_add(&w->names, (evi_span){name, strlen(name)}, 0, &known));
+        EVI_TRY(evi_onnx_names_add(&w->names, (evi_span){name, strlen(name)}, 0, &known));
         if (known)
             snprintf(name + length, 16, "_%d", (int)n);
     }
@@ -409,7 +409,7 @@ ev_status evi_draft_graph(evi_draft *w)
     instance in = {.model = w->model, .prefix = ""};
     uint64_t n = (uint64_t)w->model->n_values;
     EVI_TRY(evi_model_stores(w->model, &w->stores, &w->n_stores));
-    EVI_TRY(evi_names_start(&w->names, w->ctx, n));
+    EVI_TRY(evi_onnx_names_start(&w->names, w->ctx, n));
     EVI_TRY(evi_calloc(w->ctx, (uint64_t)w->model->n_inputs, sizeof(char *), &w->input_names));
     EVI_TRY(evi_calloc(w->ctx, (uint64_t)w->model->n_outputs, sizeof(char *), &w->output_names));
     ev_status status = evi_calloc(w->ctx, n, sizeof(char *), &in.names);
