@@ -160,7 +160,9 @@ typedef struct ev_generator_options {
  * Draw a CycleGAN generator (Zhu et al. 2017, appendix): c7s1-64, d128, d256, n blocks of 256,
  * u128, u64, c7s1-3; instance norm and ReLU after each but the last, tanh at the end.  Input
  * "image" and output "image_out" [N,C,H,W] with values -1..1.  Six blocks of width 64 have
- *7,837,699 parameters. 
+ * 7,837,699 parameters.  A plan may ask for any height and width divisible by 4
+ * (ev_plan_options.dims), unless upsample is EV_UPSAMPLE_RESIZE.
+ *
  * @param ctx [share]
  * @param opt [borrow] NULL: all defaults
  * @param out [new]    ev_model_destroy()
@@ -193,6 +195,7 @@ typedef struct ev_discriminator_options {
  * Draw a PatchGAN discriminator (Isola et al. 2017): 4x4 convolutions C64-C128-C256-C512-1, leaky
  * ReLU 0.2, instance norm but on the first and last.  Input "image" [N,C,H,W], output "patches"
  * [N,1,H',W'], one number a patch.  By default 2,764,737 parameters; 256x256 gives 30x30 patches.
+ * A plan may ask for any height and width (ev_plan_options.dims).
  *
  * @return as ev_zoo_generator(); EV_ERR_SHAPE: the picture is too small
  *

@@ -14,7 +14,7 @@
 #define REAL_TYPE (sizeof(evi_real) == sizeof(double) ? EVI_ST_F64 : EVI_ST_F32)
 #define NAME_BYTES (EVI_MAX_NAME + 64)
 
-/* ---- the vectors, one weight tensor at a time ----------------------------------------------------- */
+/* ---- the vectors, one weight tensor at a time ---------------------------------------------- */
 
 typedef ev_status (*visit_fn)(void *arg, const char *name, const evi_shape *shape, evi_real *data,
                               int64_t count);
@@ -66,7 +66,7 @@ static ev_status visit_all(const ev_trainer *t, bool swapped, bool with_best, vi
     return EV_OK;
 }
 
-/* ---- the rest ------------------------------------------------------------------------------------- */
+/* ---- the rest ------------------------------------------------------------------------------ */
 
 static void pack_state(const evi_train_state *s, int64_t integers[N_INTEGERS],
                        double numbers[N_NUMBERS])
@@ -127,7 +127,7 @@ static void unpack_epoch(const ev_trainer *t, int32_t index, const double *from,
     };
 }
 
-/* ---- save ------------------------------------------------------------------------------------------ */
+/* ---- save ---------------------------------------------------------------------------------- */
 
 static ev_status save_visit(void *arg, const char *name, const evi_shape *shape, evi_real *data,
                             int64_t count)
@@ -183,7 +183,7 @@ ev_status ev_trainer_save(ev_trainer *trainer, const char *path)
     return status;
 }
 
-/* ---- resume ---------------------------------------------------------------------------------------- */
+/* ---- resume -------------------------------------------------------------------------------- */
 
 typedef struct loader {
     evi_st_file *file;
@@ -226,8 +226,8 @@ static ev_status check_version(const evi_st_file *f, const char *path)
     if (text == NULL || !evi_parse_int(text, strlen(text), &version) || version < 1)
         return evi_fail(EV_ERR_FORMAT, "'%s' is not a training checkpoint", path);
     if (version > CHECKPOINT_VERSION)
-        return evi_fail(EV_ERR_VERSION, "'%s' is of checkpoint version %lld, this release (%s) knows "
-                                        "%d",
+        return evi_fail(EV_ERR_VERSION, "'%s' is of checkpoint version %lld, this release (%s) "
+                                        "knows %d",
                         path, (long long)version, ev_version(), CHECKPOINT_VERSION);
     return EV_OK;
 }

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- is it a classifier? ------------------------------------------------------------------------ */
+/* ---- is it a classifier? ------------------------------------------------------------------- */
 
 ev_status evi_classifier_shape(const ev_model *model, const char *function, int64_t input_out[3],
                                int32_t *n_classes_out)
@@ -40,7 +40,7 @@ static ev_status check_logits(const ev_model *model)
     return EV_OK;
 }
 
-/* ---- the loss on top ----------------------------------------------------------------------------- */
+/* ---- the loss on top ----------------------------------------------------------------------- */
 
 static ev_status draw_input(ev_model *net, const ev_model *model, ev_value *out)
 {
@@ -93,8 +93,8 @@ ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o
     EVI_TRY(evi_classifier_shape(model, "ev_trainer_create", input, &n_classes));
     EVI_TRY(check_logits(model));
     if (model->n_outputs != 1)
-        return evi_fail(EV_ERR_SHAPE, "ev_trainer_create: a model with %d outputs has to declare its "
-                                      "losses: ev_model_loss()",
+        return evi_fail(EV_ERR_SHAPE, "ev_trainer_create: a model with %d outputs has to "
+                                      "declare its losses: ev_model_loss()",
                         (int)model->n_outputs);
     if (o->n_class_weights != 0 && o->n_class_weights != n_classes)
         return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_create: %d class weights for %d classes",
@@ -112,7 +112,7 @@ ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o
     return status;
 }
 
-/* ---- pictures in front ---------------------------------------------------------------------------- */
+/* ---- pictures in front --------------------------------------------------------------------- */
 
 ev_status evi_model_loader(ev_context *ctx, ev_model *model, ev_dataset *dataset,
                            ev_loader_options *options, ev_loader **out)
@@ -144,14 +144,14 @@ ev_status evi_model_loader(ev_context *ctx, ev_model *model, ev_dataset *dataset
     return status;
 }
 
-/* ---- dropout inside -------------------------------------------------------------------------------- */
+/* ---- dropout inside ------------------------------------------------------------------------ */
 
 static bool is_dropout(const evi_node *node)
 {
     return node->op != NULL && strcmp(node->op->name, "dropout") == 0;
 }
 
-/* Count, read into or write from `rates`, in the order of drawing; a model called twice comes twice. */
+/* Count, read into or write from `rates`, in the order of drawing. */
 typedef struct dropout_walk {
     float *rates;
     int64_t n;

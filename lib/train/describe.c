@@ -23,7 +23,7 @@ static int32_t width_of(const char *text)
     return n;
 }
 
-/* ---- table ---------------------------------------------------------------------------------------- */
+/* ---- table --------------------------------------------------------------------------------- */
 
 static void spaces(evi_text *t, int32_t n)
 {
@@ -85,7 +85,7 @@ static void table(evi_text *t, const ev_metrics *m, const char *const *names)
         table_row(t, m, names, c, width);
 }
 
-/* ---- JSON ------------------------------------------------------------------------------------------ */
+/* ---- JSON ---------------------------------------------------------------------------------- */
 
 static void json_number(evi_text *t, const char *key, double x)
 {

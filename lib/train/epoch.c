@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- best and latest weights trade places ------------------------------------------------------ */
+/* ---- best and latest weights trade places -------------------------------------------------- */
 
 static void swap_numbers(evi_real *a, evi_real *b, int64_t n)
 {
@@ -40,7 +40,7 @@ static void keep_weights(ev_trainer *t)
     t->state.has_best = 1;
 }
 
-/* ---- what is watched --------------------------------------------------------------------------- */
+/* ---- what is watched ----------------------------------------------------------------------- */
 
 /* The watched number, turned so that lower is better; NaN: not known. */
 static double watched(const ev_trainer *t, const ev_epoch *e)
@@ -80,7 +80,7 @@ bool evi_train_is_over(const ev_trainer *t)
            (t->keep_best && t->o.patience >= 0 && s->waiting >= t->o.patience && s->waiting > 0);
 }
 
-/* ---- the end ------------------------------------------------------------------------------------ */
+/* ---- the end ------------------------------------------------------------------------------- */
 
 static ev_status grow_history(ev_trainer *t)
 {

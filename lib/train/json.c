@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The few kinds of JSON that a safetensors header has.  No recursion: the caller knows the depth. */
+/* The few kinds of JSON that a safetensors header has.  No recursion: depth is the caller's. */
 #include "train/safetensors.h"
 
 static void blanks(evi_json *j)
@@ -39,7 +39,7 @@ int64_t evi_json_count(evi_json *j)
     return j->failed ? 0 : value;
 }
 
-/* ---- strings ------------------------------------------------------------------------------------- */
+/* ---- strings ------------------------------------------------------------------------------- */
 
 static int32_t hex_digit(char c)
 {

@@ -47,7 +47,7 @@ void ev_metrics_destroy(ev_metrics *metrics)
     ev_context_destroy(ctx);
 }
 
-/* ---- add ----------------------------------------------------------------------------------------- */
+/* ---- add ----------------------------------------------------------------------------------- */
 
 static ev_status reserve(ev_metrics *m, int64_t n)
 {
@@ -131,7 +131,7 @@ ev_status ev_metrics_add(ev_metrics *metrics, const ev_tensor *logits, const int
     return evi_metrics_add(metrics, logits->data, logits->shape.dim[0], labels, items);
 }
 
-/* ---- ask ------------------------------------------------------------------------------------------- */
+/* ---- ask ----------------------------------------------------------------------------------- */
 
 static bool is_metrics(const ev_metrics *m)
 {

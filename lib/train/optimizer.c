@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- what is trained ---------------------------------------------------------------------------- */
+/* ---- what is trained ----------------------------------------------------------------------- */
 
 /* marks[p]: some unfrozen use of param p of this store gets a gradient. */
 static void mark_params(const ev_trainer *t, int32_t store, uint8_t *marks)
@@ -31,8 +31,8 @@ static int32_t cut(evi_train_piece *pieces, int32_t n, int32_t store, int64_t fi
     return n;
 }
 
-/* Neighbours in the vector are one run, the gaps between them (zeros) included.  Gives the number of
- * pieces after this store; pieces NULL: only count. */
+/* Neighbours in the vector are one run, the gaps between them (zeros) included.  Gives the number
+ * of pieces after this store; pieces NULL: only count. */
 static int32_t cut_store(const evi_store *store, int32_t number, const uint8_t *marks,
                          evi_train_piece *pieces, int32_t n)
 {
@@ -75,7 +75,7 @@ static ev_status find_pieces(ev_trainer *t)
     return status;
 }
 
-/* ---- vectors ------------------------------------------------------------------------------------ */
+/* ---- vectors ------------------------------------------------------------------------------- */
 
 static bool has_moment1(const evi_train *o)
 {
@@ -124,9 +124,11 @@ static ev_status make_vectors(ev_trainer *t)
     for (int32_t s = 0; s < t->n_stores; s++) {
         uint64_t n[5];
         lengths(t, &t->stores[s], n);
-        for (int32_t i = 0; i < 5; i++)
+        for (int32_t i = 0; i < 5; i++) {
+            evi_real **to = vector(&t->stores[s], i);
             if (n[i] > 0)
-                EVI_TRY(evi_calloc(t->handle.ctx, n[i], sizeof(evi_real), vector(&t->stores[s], i)));
+                EVI_TRY(evi_calloc(t->handle.ctx, n[i], sizeof(evi_real), to));
+        }
     }
     return evi_calloc(t->handle.ctx, (uint64_t)t->n_pieces, sizeof(double), &t->sums);
 }
@@ -135,8 +137,8 @@ ev_status evi_train_vectors(ev_trainer *t, bool with_memory)
 {
     EVI_TRY(find_pieces(t));
     if (t->n_pieces == 0)
-        return evi_fail(EV_ERR_ARGUMENT, "there is nothing to train: no weight that is not frozen has "
-                                         "an influence on a loss");
+        return evi_fail(EV_ERR_ARGUMENT, "there is nothing to train: no weight that is not frozen "
+                                         "has an influence on a loss");
     return with_memory ? make_vectors(t) : EV_OK;
 }
 
@@ -149,7 +151,7 @@ void evi_train_vectors_free(ev_trainer *t)
     evi_free(t->sums);
 }
 
-/* ---- norm and clipping -------------------------------------------------------------------------- */
+/* ---- norm and clipping --------------------------------------------------------------------- */
 
 typedef struct piece_job {
     ev_trainer *t;
@@ -213,7 +215,7 @@ void evi_train_clip(ev_trainer *t, evi_crew *crew, double norm)
     }
 }
 
-/* ---- update -------------------------------------------------------------------------------------- */
+/* ---- update -------------------------------------------------------------------------------- */
 
 static void update_piece(void *arg, int64_t task, int32_t worker)
 {

@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-/* 0.999f is 0.99900001287: taken as it is, 1 - beta would be off by 1e-5, and a checkpoint or PyTorch
- * would not mean the same number.  What a caller writes has few digits. */
+/* 0.999f is 0.99900001287: taken as it is, 1 - beta would be off by 1e-5, and a checkpoint or
+ * PyTorch would not mean the same number.  What a caller writes has few digits. */
 double evi_decimal(float x)
 {
     double power = 1;
@@ -162,7 +162,7 @@ ev_status evi_train_options(const ev_train_options *opt, bool has_valid, const c
     return other_options(&o, out, function);
 }
 
-/* ---- the text ---------------------------------------------------------------------------------- */
+/* ---- the text ------------------------------------------------------------------------------ */
 
 static void add_int(evi_text *text, const char *key, int64_t value)
 {

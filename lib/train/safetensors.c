@@ -44,7 +44,7 @@ static ev_status room(evi_st_file *f, int32_t n, int32_t *capacity, uint64_t siz
     return EV_OK;
 }
 
-/* ---- write ----------------------------------------------------------------------------------------- */
+/* ---- write --------------------------------------------------------------------------------- */
 
 ev_status evi_st_add(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
                      const void *data)
@@ -195,7 +195,7 @@ ev_status evi_st_write(evi_st_file *f, const char *path)
     return status;
 }
 
-/* ---- read ------------------------------------------------------------------------------------------- */
+/* ---- read ---------------------------------------------------------------------------------- */
 
 static uint64_t get_u64(const unsigned char *from)
 {

@@ -6,7 +6,7 @@
 
 #include "tensor/tensor.h"
 
-/* ---- JSON, as much of it as a header has: json.c ------------------------------------------------- */
+/* ---- JSON, as much of it as a header has: json.c ------------------------------------------- */
 
 typedef struct evi_json {
     char *at, *end;    /* what is left */
@@ -16,10 +16,10 @@ typedef struct evi_json {
 
 bool evi_json_take(evi_json *j, char c);  /* skip blanks; take c if it comes next */
 void evi_json_need(evi_json *j, char c);  /* ... or fail */
-char *evi_json_string(evi_json *j);       /* decoded in place, ends with a zero byte; NULL: failed */
+char *evi_json_string(evi_json *j);       /* decoded in place, zero byte behind; NULL: failed */
 int64_t evi_json_count(evi_json *j);      /* 0..2^53, no sign, no fraction */
 
-/* ---- files: safetensors.c -------------------------------------------------------------------------- */
+/* ---- files: safetensors.c ------------------------------------------------------------------ */
 
 enum { EVI_ST_F32 = 1, EVI_ST_F64, EVI_ST_I64 };
 

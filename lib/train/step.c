@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- running statistics go back when a step fails ------------------------------------------------ */
+/* ---- running statistics go back when a step fails ------------------------------------------ */
 
 static void statistics(ev_trainer *t, bool restore)
 {
@@ -22,7 +22,7 @@ static void statistics(ev_trainer *t, bool restore)
     }
 }
 
-/* ---- losses --------------------------------------------------------------------------------------- */
+/* ---- losses -------------------------------------------------------------------------------- */
 
 /* Fills t->losses; gives the weighted sum, not finite when one of them is not. */
 static double read_losses(ev_trainer *t)
@@ -63,7 +63,7 @@ static int64_t count_right(const ev_trainer *t, int64_t batch, const int32_t *la
     return right;
 }
 
-/* ---- the step -------------------------------------------------------------------------------------- */
+/* ---- the step ------------------------------------------------------------------------------ */
 
 static ev_status call_reduce(ev_trainer *t)
 {
@@ -138,7 +138,7 @@ ev_status evi_train_step(ev_trainer *t, int64_t batch, const int32_t *labels)
     return EV_OK;
 }
 
-/* ---- feeds ------------------------------------------------------------------------------------------- */
+/* ---- feeds --------------------------------------------------------------------------------- */
 
 static int32_t find_input(const ev_model *net, const char *name)
 {
@@ -170,7 +170,8 @@ static ev_status check_feed(const ev_trainer *t, int32_t input, const ev_tensor 
     if (!any)
         return EV_OK;
     if (*batch != 0 && *batch != want.dim[0])
-        return evi_fail(EV_ERR_SHAPE, "ev_trainer_step: feed '%s' has %lld images, another has %lld",
+        return evi_fail(EV_ERR_SHAPE, "ev_trainer_step: feed '%s' has %lld images, another has "
+                                      "%lld",
                         port->name, (long long)want.dim[0], (long long)*batch);
     *batch = want.dim[0];
     return EV_OK;
@@ -200,7 +201,8 @@ static ev_status check_labels(const ev_trainer *t, const int32_t *labels, int64_
 {
     for (int64_t i = 0; i < n; i++)
         if (labels[i] < 0 || labels[i] >= t->n_classes)
-            return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: label %d of image %lld is not in 0..%d",
+            return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: label %d of image %lld is not in "
+                                             "0..%d",
                             (int)labels[i], (long long)i, (int)t->n_classes - 1);
     return EV_OK;
 }

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- make --------------------------------------------------------------------------------------- */
+/* ---- make ---------------------------------------------------------------------------------- */
 
 /* The net and its plan: what has to be known before memory can be counted. */
 static ev_status plan_net(ev_trainer *t)
@@ -103,8 +103,8 @@ static ev_status make_loader(ev_trainer *t, ev_dataset *dataset, bool training, 
     if (dataset == NULL)
         return EV_OK;
     if (!t->is_classifier)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_create: a model with losses of its own takes no "
-                                         "dataset; feed it by ev_trainer_step()");
+        return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_create: a model with losses of its own takes "
+                                         "no dataset; feed it by ev_trainer_step()");
     EV_OPTIONS_INIT(&o);
     o.batch_size = t->o.batch_size;
     o.seed = t->o.seed;
@@ -198,7 +198,7 @@ void ev_trainer_destroy(ev_trainer *trainer)
     ev_context_destroy(ctx);
 }
 
-/* ---- how much memory? ---------------------------------------------------------------------------- */
+/* ---- how much memory? ---------------------------------------------------------------------- */
 
 static ev_status count_memory(ev_trainer *t, bool with_valid, ev_memory *m)
 {
@@ -241,7 +241,7 @@ ev_status ev_trainer_memory(ev_context *ctx, ev_model *model, int32_t with_valid
     return evi_options_write(out, &m, (uint32_t)sizeof(m), __func__);
 }
 
-/* ---- ask ------------------------------------------------------------------------------------------- */
+/* ---- ask ----------------------------------------------------------------------------------- */
 
 static bool is_trainer(const ev_trainer *t)
 {

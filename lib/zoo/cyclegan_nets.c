@@ -34,7 +34,7 @@ static void norm_relu(evi_pen *p)
     evi_pen_relu(p);
 }
 
-/* ---- generator --------------------------------------------------------------------------------- */
+/* ---- generator ----------------------------------------------------------------------------- */
 
 static ev_status generator_options(const ev_generator_options *opt, ev_generator_options *o)
 {
@@ -106,7 +106,8 @@ ev_status ev_zoo_generator(ev_context *ctx, const ev_generator_options *opt, ev_
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
     EVI_TRY(generator_options(opt, &o));
     const int32_t w = o.base_width;
-    evi_pen_start(&pen, ctx, o.channels, o.image_height, o.image_width);
+    evi_pen_start(&pen, ctx, o.channels, o.image_height, o.image_width,
+                  o.upsample != EV_UPSAMPLE_RESIZE);
     pen.pad_mode = o.padding == 0 ? EV_PAD_REFLECT : o.padding < 0 ? EV_PAD_ZERO : o.padding;
     pen.affine = o.affine != 0 ? 1 : -1;
     pen.init = o.init;
@@ -130,7 +131,7 @@ ev_status ev_zoo_generator(ev_context *ctx, const ev_generator_options *opt, ev_
     return evi_pen_end(&pen, "image_out", out);
 }
 
-/* ---- discriminator ------------------------------------------------------------------------------ */
+/* ---- discriminator ------------------------------------------------------------------------- */
 
 static void leaky(evi_pen *p)
 {
@@ -193,7 +194,7 @@ ev_status ev_zoo_discriminator(ev_context *ctx, const ev_discriminator_options *
                             &o.init_value));
     o.n_layers = o.n_layers == 0 ? 3 : o.n_layers;
     EVI_TRY(check_range(o.n_layers, 1, 8, "n_layers"));
-    evi_pen_start(&pen, ctx, o.channels, o.image_height, o.image_width);
+    evi_pen_start(&pen, ctx, o.channels, o.image_height, o.image_width, true);
     pen.affine = o.affine != 0 ? 1 : -1;
     pen.init = o.init;
     pen.init_value = o.init_value;

@@ -2,18 +2,22 @@
 /* The pen of draw.h: each call does nothing once something has failed. */
 #include "zoo/draw.h"
 
+#include "graph/graph.h"
+
 #define DRAW(p, call)                  \
     do {                               \
         if ((p)->status == EV_OK)      \
             (p)->status = (call);      \
     } while (0)
 
-void evi_pen_start(evi_pen *p, ev_context *ctx, int32_t channels, int32_t height, int32_t width)
+void evi_pen_start(evi_pen *p, ev_context *ctx, int32_t channels, int32_t height, int32_t width,
+                   bool any_size)
 {
-    const int64_t dims[4] = { -1, channels, height, width };
+    const int64_t drawn[4] = { 1, channels, height, width };
+    const int64_t dims[4] = { -1, channels, any_size ? -1 : height, any_size ? -1 : width };
     *p = (evi_pen){ .x = EV_NO_VALUE, .affine = -1 };
     p->status = ev_model_create(ctx, &p->model);
-    DRAW(p, ev_model_input(p->model, "image", EV_TYPE_FLOAT32, 4, dims, &p->x));
+    DRAW(p, evi_model_add_input(p->model, "image", EV_TYPE_FLOAT32, 4, dims, drawn, &p->x));
 }
 
 ev_status evi_pen_end(evi_pen *p, const char *output, ev_model **out)

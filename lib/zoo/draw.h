@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A pen that draws layer after layer and remembers the first failure, so that a network reads as the
- * list of its layers. */
+/* A pen that draws layer after layer and remembers the first failure, so that a network reads as
+ * the list of its layers. */
 #ifndef EVI_ZOO_DRAW_H
 #define EVI_ZOO_DRAW_H
 
@@ -18,8 +18,10 @@ typedef struct evi_pen {
     float init_value;
 } evi_pen;
 
-/* A new model with the input "image" [N,channels,height,width]. */
-void evi_pen_start(evi_pen *p, ev_context *ctx, int32_t channels, int32_t height, int32_t width);
+/* A new model with the input "image" [N,channels,height,width]; any_size: a plan may ask for other
+ * heights and widths. */
+void evi_pen_start(evi_pen *p, ev_context *ctx, int32_t channels, int32_t height, int32_t width,
+                   bool any_size);
 /* Declare the end as the output; the model goes to *out, or to nobody after a failure. */
 ev_status evi_pen_end(evi_pen *p, const char *output, ev_model **out);
 

@@ -29,7 +29,8 @@ static const ladder_row ladder[] = {
     { "Arch7", "6 M", "256", "16/32/56/112",
       { 16, POOL, 32, POOL, 56, POOL, 112, POOL }, { 256 }, 4, 1, 5698828, 179932160 },
     { "Arch8", "13 M", "512", "16,16/32,32/64,64/128,128",
-      { 16, 16, POOL, 32, 32, POOL, 64, 64, POOL, 128, 128, POOL }, { 512 }, 8, 1, 13141140, 670353408 },
+      { 16, 16, POOL, 32, 32, POOL, 64, 64, POOL, 128, 128, POOL },
+      { 512 }, 8, 1, 13141140, 670353408 },
     { "Arch9", "35 M", "1,024", "64,64/128,128/256,256/512,512/512,512",
       { 64, 64, POOL, 128, 128, POOL, 256, 256, POOL, 512, 512, POOL, 512, 512, POOL },
       { 1024 }, 10, 1, 35100228, 11210526720 },
@@ -86,7 +87,7 @@ ev_status ev_zoo_arch(ev_context *ctx, int32_t number, const ev_zoo_options *opt
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
     EVI_TRY(find_row(number, __func__, &row));
     EVI_TRY(evi_zoo_options_read(opt, 224, __func__, &o));
-    evi_pen_start(&pen, ctx, o.channels, o.height, o.width);
+    evi_pen_start(&pen, ctx, o.channels, o.height, o.width, false);
     for (const int32_t *f = row->filters; *f != 0; f++) {
         if (*f == POOL) {
             evi_pen_max_pool(&pen, 2, 2, 0);

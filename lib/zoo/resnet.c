@@ -80,7 +80,7 @@ ev_status ev_zoo_resnet_small(ev_context *ctx, int32_t depth, const ev_zoo_optio
         return evi_fail(EV_ERR_ARGUMENT, "%s: depth %d is not 6n+2 in 8..1202", __func__,
                         (int)depth);
     EVI_TRY(evi_zoo_options_read(opt, 32, __func__, &o));
-    evi_pen_start(&pen, ctx, o.channels, o.height, o.width);
+    evi_pen_start(&pen, ctx, o.channels, o.height, o.width, false);
     constant_zero(&pen, ctx, &zero);
     conv_norm(&pen, 16, 3, 1);
     evi_pen_relu(&pen);
@@ -98,7 +98,7 @@ ev_status ev_zoo_resnet18(ev_context *ctx, const ev_zoo_options *opt, ev_model *
     *out = NULL;
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
     EVI_TRY(evi_zoo_options_read(opt, 224, __func__, &o));
-    evi_pen_start(&pen, ctx, o.channels, o.height, o.width);
+    evi_pen_start(&pen, ctx, o.channels, o.height, o.width, false);
     conv_norm(&pen, 64, 7, 2);
     evi_pen_relu(&pen);
     evi_pen_max_pool(&pen, 3, 2, 1);

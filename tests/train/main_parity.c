@@ -1,0 +1,7 @@
+/* SPDX-License-Identifier: MIT */
+#include "train.h"
+
+int main(void)
+{
+    return t_run(tt_parity_suite());
+}
