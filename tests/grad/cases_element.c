@@ -101,7 +101,7 @@ static void draw_elu(one_step *o, uint64_t *r, int32_t index)
 
 static void draw_many(one_step *o, uint64_t *r, int32_t index)
 {
-    int64_t a[4], b[4];
+    int64_t a[4], b[4] = {0};
     int32_t rank = 1 + index % 3;
     draw_shape(r, rank, a);
     for (int32_t i = 0; i < 1 + index % 4; i++) {
