@@ -90,7 +90,7 @@ static void draw_split(one_step *o, uint64_t *r, int32_t index)
 
 static void draw_transpose(one_step *o, uint64_t *r, int32_t index)
 {
-    int64_t dims[4], perm[4];
+    int64_t dims[4] = {0}, perm[4];
     int32_t rank = draw_dims(r, 1 + index % 4, dims);
     one_real(o, rank, dims);
     for (int32_t d = 0; d < rank; d++)
