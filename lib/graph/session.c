@@ -212,6 +212,7 @@ ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *c
             continue;
         s->crew = crew;
         s->counter = counter;
+        s->fault = 0;
         s->op->forward(s);
         fault |= s->fault;
         if (session->trap_nan)
