@@ -178,7 +178,7 @@ static ev_status cast_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
 {
     (void)n_in;
     (void)n_out;
-    if (evi_type_bytes(a->to_type) == 0)
+    if (a->to_type < EV_TYPE_FLOAT32 || a->to_type > EV_TYPE_BOOL)
         return evi_fail(EV_ERR_UNSUPPORTED, "cast: to type %d (%s)", a->to_type,
                         ev_type_name(a->to_type));
     out->type = a->to_type;

@@ -101,7 +101,7 @@ static ev_status fill_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
     (void)n_out;
     EVI_TRY(evi_list_input(in, n_in, 0, "the shape", &a->list));
     out->type = a->to_type == 0 ? EV_TYPE_FLOAT32 : a->to_type;
-    if (evi_type_bytes(out->type) == 0)
+    if (out->type < EV_TYPE_FLOAT32 || out->type > EV_TYPE_BOOL)
         return evi_fail(EV_ERR_UNSUPPORTED, "constant_of_shape: type %d", out->type);
     return evi_shape_set(&out->shape, a->list.n, a->list.v, "constant_of_shape");
 }
