@@ -5,7 +5,7 @@
  *   leaky_relu    alpha (ONNX default 0.01)
  *   hard_sigmoid  alpha, beta (ONNX defaults 0.2, 0.5)
  *   clip          alpha = lowest, beta = highest (default -/+ infinity, or the float range), or
- *                 the optional inputs 1 (min) and 2 (max), which go before the attributes; any type.
+ *                 the optional inputs 1 (min) and 2 (max), which win over them; any type.
  *                 A clip with inputs may be fused only when they are constants: then infer has
  *                 copied them into alpha and beta. */
 #include "ops/walk.h"
@@ -63,26 +63,26 @@ static ev_status act_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_e
     return evi_infer_same(a, in, n_in, out, n_out);
 }
 
-#define PLAIN_ACT(name_, onnx_, kind, a_, b_, from_x, traits_)                            \
-    static void name_##_forward(evi_step *s)                                              \
-    {                                                                                     \
-        run_forward(s, kind, a_, b_);                                                     \
-    }                                                                                     \
-    static void name_##_backward(evi_step *s)                                             \
-    {                                                                                     \
-        run_backward(s, kind, a_, b_, from_x);                                            \
-    }                                                                                     \
-    const evi_op evi_op_##name_ = {.name = #name_,                                        \
-                                   .onnx = onnx_,                                         \
-                                   .traits = (traits_) | EVI_OP_ACT,                      \
-                                   .bwd_in = from_x,                                      \
-                                   .min_in = 1,                                           \
-                                   .max_in = 1,                                           \
-                                   .max_out = 1,                                          \
-                                   .infer = act_infer,                                    \
-                                   .forward = name_##_forward,                            \
-                                   .backward = name_##_backward,                          \
-                                   .channels = evi_couple_unary,                          \
+#define PLAIN_ACT(name_, onnx_, kind, a_, b_, from_x, traits_)       \
+    static void name_##_forward(evi_step *s)                         \
+    {                                                                \
+        run_forward(s, kind, a_, b_);                                \
+    }                                                                \
+    static void name_##_backward(evi_step *s)                        \
+    {                                                                \
+        run_backward(s, kind, a_, b_, from_x);                       \
+    }                                                                \
+    const evi_op evi_op_##name_ = {.name = #name_,                   \
+                                   .onnx = onnx_,                    \
+                                   .traits = (traits_) | EVI_OP_ACT, \
+                                   .bwd_in = from_x,                 \
+                                   .min_in = 1,                      \
+                                   .max_in = 1,                      \
+                                   .max_out = 1,                     \
+                                   .infer = act_infer,               \
+                                   .forward = name_##_forward,       \
+                                   .backward = name_##_backward,     \
+                                   .channels = evi_couple_unary,     \
                                    .flops = evi_flops_elements};
 
 #define FROM_OUT (EVI_OP_INPLACE | EVI_OP_BWD_OUT)
@@ -92,7 +92,7 @@ PLAIN_ACT(tanh, "Tanh", EVK_ACT_TANH, 0, 0, 0, FROM_OUT)
 PLAIN_ACT(hard_swish, "HardSwish", EVK_ACT_HARDSWISH, 0, 0, 1, 0)
 PLAIN_ACT(hard_sigmoid, "HardSigmoid", EVK_ACT_HARDSIGMOID, s->a.alpha, s->a.beta, 1, 0)
 
-/* ---- leaky relu ------------------------------------------------------------------------------- */
+/* ---- leaky relu ----------------------------------------------------------------------------- */
 
 /* With alpha >= 0 the sign of x can be told from y; with a negative slope it cannot, so a training
  * plan keeps one byte per element. */
@@ -138,8 +138,11 @@ static void leaky_relu_forward(evi_step *s)
 static void leaky_relu_backward(evi_step *s)
 {
     if (s->saved != NULL && s->a.alpha < 0 && s->in[0]->grad != NULL) {
-        mask_job job = {.dy = s->out[0]->grad, .dx = s->in[0]->grad, .positive = s->saved,
-                        .alpha = s->a.alpha, .first = evi_grad_is_first(s, 0)};
+        mask_job job = {.dy = s->out[0]->grad,
+                        .dx = s->in[0]->grad,
+                        .positive = s->saved,
+                        .alpha = s->a.alpha,
+                        .first = evi_grad_is_first(s, 0)};
         evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, masked_range, &job);
         return;
     }
@@ -159,7 +162,7 @@ const evi_op evi_op_leaky_relu = {.name = "leaky_relu",
                                   .channels = evi_couple_unary,
                                   .flops = evi_flops_elements};
 
-/* ---- clip ------------------------------------------------------------------------------------- */
+/* ---- clip ----------------------------------------------------------------------------------- */
 
 static ev_status clip_bound(const evi_edge *in, int32_t n_in, int32_t i, float *bound)
 {
@@ -204,17 +207,17 @@ typedef struct clip_job {
     double lo, hi;
 } clip_job;
 
-#define CLIP_RANGE(name, type, wide)                                     \
-    static void name(void *arg, int64_t first, int64_t count)            \
-    {                                                                    \
-        const clip_job *job = arg;                                       \
-        const type *x = job->x;                                          \
-        type *y = job->y;                                                \
-        for (int64_t i = first; i < first + count; i++) {                \
-            wide v = (wide)x[i];                                         \
-            v = v < (wide)job->lo ? (wide)job->lo : v;                   \
-            y[i] = (type)(v > (wide)job->hi ? (wide)job->hi : v);        \
-        }                                                                \
+#define CLIP_RANGE(name, type, wide)                              \
+    static void name(void *arg, int64_t first, int64_t count)     \
+    {                                                             \
+        const clip_job *job = arg;                                \
+        const type *x = job->x;                                   \
+        type *y = job->y;                                         \
+        for (int64_t i = first; i < first + count; i++) {         \
+            wide v = (wide)x[i];                                  \
+            v = v < (wide)job->lo ? (wide)job->lo : v;            \
+            y[i] = (type)(v > (wide)job->hi ? (wide)job->hi : v); \
+        }                                                         \
     }
 CLIP_RANGE(clip_int8, int8_t, double)
 CLIP_RANGE(clip_uint8, uint8_t, double)

@@ -10,31 +10,31 @@ typedef struct pair_job {
 } pair_job;
 
 /* Both dense: the kernel; one number against many: a loop that the compiler can widen. */
-#define REAL_RUN(name, kernel, value)                                                           \
-    static void name##_real(void *arg, int64_t n, const int64_t *offset, const int64_t *step)   \
-    {                                                                                           \
-        const pair_job *job = arg;                                                              \
-        evi_real *y = (evi_real *)job->y + offset[0];                                           \
-        const evi_real *pa = (const evi_real *)job->a + offset[1];                              \
-        const evi_real *pb = (const evi_real *)job->b + offset[2];                              \
-        if (step[1] == 1 && step[2] == 1) {                                                     \
-            kernel;                                                                             \
-        } else if (step[1] == 1 && step[2] == 0) {                                              \
-            evi_real b = *pb;                                                                   \
-            for (int64_t i = 0; i < n; i++) {                                                   \
-                evi_real a = pa[i];                                                             \
-                y[i] = value;                                                                   \
-            }                                                                                   \
-        } else {                                                                                \
-            for (int64_t i = 0; i < n; i++) {                                                   \
-                evi_real a = pa[i * step[1]], b = pb[i * step[2]];                              \
-                y[i] = value;                                                                   \
-            }                                                                                   \
-        }                                                                                       \
+#define REAL_RUN(name, kernel, value)                                                         \
+    static void name##_real(void *arg, int64_t n, const int64_t *offset, const int64_t *step) \
+    {                                                                                         \
+        const pair_job *job = arg;                                                            \
+        evi_real *y = (evi_real *)job->y + offset[0];                                         \
+        const evi_real *pa = (const evi_real *)job->a + offset[1];                            \
+        const evi_real *pb = (const evi_real *)job->b + offset[2];                            \
+        if (step[1] == 1 && step[2] == 1) {                                                   \
+            kernel;                                                                           \
+        } else if (step[1] == 1 && step[2] == 0) {                                            \
+            evi_real b = *pb;                                                                 \
+            for (int64_t i = 0; i < n; i++) {                                                 \
+                evi_real a = pa[i];                                                           \
+                y[i] = value;                                                                 \
+            }                                                                                 \
+        } else {                                                                              \
+            for (int64_t i = 0; i < n; i++) {                                                 \
+                evi_real a = pa[i * step[1]], b = pb[i * step[2]];                            \
+                y[i] = value;                                                                 \
+            }                                                                                 \
+        }                                                                                     \
     }
 REAL_RUN(add, job->k->add(n, pa, pb, y), a + b)
 REAL_RUN(sub, job->k->sub(n, pa, pb, y), a - b)
-REAL_RUN(mul, job->k->mul(n, pa, pb, y), a * b)
+REAL_RUN(mul, job->k->mul(n, pa, pb, y), a *b)
 static void divide(int64_t n, const evi_real *a, const evi_real *b, evi_real *y)
 {
     for (int64_t i = 0; i < n; i++)
@@ -74,8 +74,8 @@ static ev_status binary_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, ev
     (void)n_in;
     (void)n_out;
     if (in[0].type != in[1].type)
-        return evi_fail(EV_ERR_SHAPE, "the inputs have types %s and %s",
-                        ev_type_name(in[0].type), ev_type_name(in[1].type));
+        return evi_fail(EV_ERR_SHAPE, "the inputs have types %s and %s", ev_type_name(in[0].type),
+                        ev_type_name(in[1].type));
     if (in[0].type == EV_TYPE_BOOL)
         return evi_fail(EV_ERR_SHAPE, "no arithmetic on bool");
     if (!evi_broadcast(&in[0].shape, &in[1].shape, &out->shape))
@@ -121,7 +121,7 @@ static void binary_run(evi_step *s, const pair_runs *runs)
     evi_walk_run(s->crew, &w, fn, &job);
 }
 
-/* ---- gradients -------------------------------------------------------------------------------- */
+/* ---- gradients ------------------------------------------------------------------------------ */
 
 /* d loss / d in[side] = sum over the broadcast axes of dy * factor.  Array 0 of the walk is the
  * gradient, 1 is dy, 2 and 3 are the inputs a and b. */
@@ -131,16 +131,16 @@ typedef struct back_job {
     bool first;
 } back_job;
 
-#define TERMS(name, value)                                                                    \
-    static void name(const void *arg, int64_t n, const int64_t *offset, const int64_t *step,  \
-                     double *out)                                                             \
-    {                                                                                         \
-        const back_job *job = arg;                                                            \
-        const evi_real *pg = job->dy + offset[1];                                             \
-        for (int64_t i = 0; i < n; i++) {                                                     \
-            evi_real g = pg[i * step[1]];                                                     \
-            out[i] = value;                                                                   \
-        }                                                                                     \
+#define TERMS(name, value)                                                                   \
+    static void name(const void *arg, int64_t n, const int64_t *offset, const int64_t *step, \
+                     double *out)                                                            \
+    {                                                                                        \
+        const back_job *job = arg;                                                           \
+        const evi_real *pg = job->dy + offset[1];                                            \
+        for (int64_t i = 0; i < n; i++) {                                                    \
+            evi_real g = pg[i * step[1]];                                                    \
+            out[i] = value;                                                                  \
+        }                                                                                    \
     }
 #define AT(p, k) job->p[offset[k] + i * step[k]]
 TERMS(terms_same, g)
@@ -148,7 +148,7 @@ TERMS(terms_minus, -g)
 TERMS(terms_times_a, g *AT(a, 2))
 TERMS(terms_times_b, g *AT(b, 3))
 TERMS(terms_over_b, g / AT(b, 3))
-TERMS(terms_div_b, -g * (AT(a, 2) / AT(b, 3)) / AT(b, 3))
+TERMS(terms_div_b, -g *(AT(a, 2) / AT(b, 3)) / AT(b, 3))
 
 static void store_grad(const void *arg, int64_t offset, double value)
 {
@@ -256,24 +256,24 @@ static void div_backward(evi_step *s)
     binary_grad(s, 1, terms_div_b);
 }
 
-#define BINARY(name_, onnx_, traits_, bwd_in_)                                                 \
-    static void name_##_forward(evi_step *s)                                                   \
-    {                                                                                          \
-        static const pair_runs runs = {name_##_real, name_##_int8_t, name_##_uint8_t,          \
-                                       name_##_int32_t, name_##_int64_t};                      \
-        binary_run(s, &runs);                                                                  \
-    }                                                                                          \
-    const evi_op evi_op_##name_ = {.name = #name_,                                             \
-                                   .onnx = onnx_,                                              \
-                                   .traits = traits_,                                          \
-                                   .bwd_in = bwd_in_,                                          \
-                                   .min_in = 2,                                                \
-                                   .max_in = 2,                                                \
-                                   .max_out = 1,                                               \
-                                   .infer = binary_infer,                                      \
-                                   .forward = name_##_forward,                                 \
-                                   .backward = name_##_backward,                               \
-                                   .channels = binary_channels,                                \
+#define BINARY(name_, onnx_, traits_, bwd_in_)                                        \
+    static void name_##_forward(evi_step *s)                                          \
+    {                                                                                 \
+        static const pair_runs runs = {name_##_real, name_##_int8_t, name_##_uint8_t, \
+                                       name_##_int32_t, name_##_int64_t};             \
+        binary_run(s, &runs);                                                         \
+    }                                                                                 \
+    const evi_op evi_op_##name_ = {.name = #name_,                                    \
+                                   .onnx = onnx_,                                     \
+                                   .traits = traits_,                                 \
+                                   .bwd_in = bwd_in_,                                 \
+                                   .min_in = 2,                                       \
+                                   .max_in = 2,                                       \
+                                   .max_out = 1,                                      \
+                                   .infer = binary_infer,                             \
+                                   .forward = name_##_forward,                        \
+                                   .backward = name_##_backward,                      \
+                                   .channels = binary_channels,                       \
                                    .flops = evi_flops_elements};
 BINARY(add, "Add", EVI_OP_INPLACE, 0)
 BINARY(sub, "Sub", EVI_OP_INPLACE, 0)

@@ -83,18 +83,14 @@ static double one_of(double a, double b)
 static void put(const evi_view *y, int64_t i, double v)
 {
     switch (y->type) {
-    case EV_TYPE_FLOAT32:
-        ((evi_real *)y->data)[i] = (evi_real)v;
-        break;
+    case EV_TYPE_FLOAT32: ((evi_real *)y->data)[i] = (evi_real)v; break;
     case EV_TYPE_INT64: /* what does not fit is undefined in C */
         ((int64_t *)y->data)[i] = v >= 0x1p63 ? INT64_MAX : v >= -0x1p63 ? (int64_t)v : INT64_MIN;
         break;
     case EV_TYPE_INT32:
         ((int32_t *)y->data)[i] = (int32_t)EVI_MAX(EVI_MIN(v, INT32_MAX), INT32_MIN);
         break;
-    default:
-        ((uint8_t *)y->data)[i] = (uint8_t)(int64_t)EVI_MAX(EVI_MIN(v, 255), -128);
-        break;
+    default: ((uint8_t *)y->data)[i] = (uint8_t)(int64_t)EVI_MAX(EVI_MIN(v, 255), -128); break;
     }
 }
 
@@ -118,7 +114,7 @@ static void run_pair(evi_step *s, const evi_view *a, const evi_view *b, pair_fn 
     evi_walk_run(s->crew, &w, pair_run, &job);
 }
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+/* ---- shapes --------------------------------------------------------------------------------- */
 
 static ev_status broadcast_all(const evi_edge *in, int32_t first, int32_t n_in, evi_shape *out)
 {
@@ -170,33 +166,33 @@ static ev_status compare_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, e
     return EV_OK;
 }
 
-static void pair_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void pair_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     (void)a;
     (void)n_out;
     evi_couple_broadcast(c, in, n_in, out);
 }
 
-static double pair_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out)
+static double pair_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out)
 {
     return evi_flops_elements(a, in, n_in, out, n_out) * EVI_MAX(n_in - 1, 1);
 }
 
-#define PAIR(name_, onnx_, infer_, fn)                          \
-    static void name_##_forward(evi_step *s)                    \
-    {                                                           \
-        run_pair(s, s->in[0], s->in[1], fn);                    \
-    }                                                           \
-    const evi_op evi_op_##name_ = {.name = #name_,              \
-                                   .onnx = onnx_,               \
-                                   .min_in = 2,                 \
-                                   .max_in = 2,                 \
-                                   .max_out = 1,                \
-                                   .infer = infer_,             \
-                                   .forward = name_##_forward,  \
-                                   .channels = pair_channels,   \
+#define PAIR(name_, onnx_, infer_, fn)                         \
+    static void name_##_forward(evi_step *s)                   \
+    {                                                          \
+        run_pair(s, s->in[0], s->in[1], fn);                   \
+    }                                                          \
+    const evi_op evi_op_##name_ = {.name = #name_,             \
+                                   .onnx = onnx_,              \
+                                   .min_in = 2,                \
+                                   .max_in = 2,                \
+                                   .max_out = 1,               \
+                                   .infer = infer_,            \
+                                   .forward = name_##_forward, \
+                                   .channels = pair_channels,  \
                                    .flops = pair_flops};
 PAIR(pow, "Pow", pow_infer, pow)
 PAIR(mod, "Mod", numbers_infer, s->a.flag ? fmod : floor_mod)
@@ -209,7 +205,7 @@ PAIR(and, "And", compare_infer, both)
 PAIR(or, "Or", compare_infer, either)
 PAIR(xor, "Xor", compare_infer, one_of)
 
-/* ---- any number of inputs --------------------------------------------------------------------- */
+/* ---- any number of inputs ------------------------------------------------------------------- */
 
 static void run_many(evi_step *s, pair_fn fn)
 {
@@ -253,22 +249,22 @@ static ev_status mean_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
     return numbers_infer(a, in, n_in, out, n_out);
 }
 
-#define MANY(name_, onnx_, infer_)                              \
-    const evi_op evi_op_##name_ = {.name = #name_,              \
-                                   .onnx = onnx_,               \
-                                   .min_in = 1,                 \
-                                   .max_in = 64,                \
-                                   .max_out = 1,                \
-                                   .infer = infer_,             \
-                                   .forward = name_##_forward,  \
-                                   .channels = pair_channels,   \
+#define MANY(name_, onnx_, infer_)                             \
+    const evi_op evi_op_##name_ = {.name = #name_,             \
+                                   .onnx = onnx_,              \
+                                   .min_in = 1,                \
+                                   .max_in = 64,               \
+                                   .max_out = 1,               \
+                                   .infer = infer_,            \
+                                   .forward = name_##_forward, \
+                                   .channels = pair_channels,  \
                                    .flops = pair_flops};
 MANY(max, "Max", numbers_infer)
 MANY(min, "Min", numbers_infer)
 MANY(sum_of, "Sum", numbers_infer)
 MANY(mean_of, "Mean", mean_infer)
 
-/* ---- where ------------------------------------------------------------------------------------ */
+/* ---- where ---------------------------------------------------------------------------------- */
 
 static ev_status where_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                              int32_t n_out)
@@ -290,12 +286,11 @@ typedef struct where_job {
     int32_t size;
 } where_job;
 
-#define CHOOSE(type)                                                                \
-    for (int64_t i = 0; i < n; i++)                                                 \
-        ((type *)job->y)[offset[0] + i * step[0]] =                                 \
-            job->condition[offset[1] + i * step[1]]                                 \
-                ? ((const type *)job->a)[offset[2] + i * step[2]]                   \
-                : ((const type *)job->b)[offset[3] + i * step[3]]
+#define CHOOSE(type)                                                                              \
+    for (int64_t i = 0; i < n; i++)                                                               \
+    ((type *)job->y)[offset[0] + i * step[0]] =                                                   \
+        job->condition[offset[1] + i * step[1]] ? ((const type *)job->a)[offset[2] + i * step[2]] \
+                                                : ((const type *)job->b)[offset[3] + i * step[3]]
 
 static void where_run(void *arg, int64_t n, const int64_t *offset, const int64_t *step)
 {

@@ -108,7 +108,7 @@ const evi_op evi_op_concat = {.name = "concat",
                               .backward = concat_backward,
                               .channels = concat_channels};
 
-/* ---- split ------------------------------------------------------------------------------------ */
+/* ---- split ---------------------------------------------------------------------------------- */
 
 static ev_status split_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                              int32_t n_out)

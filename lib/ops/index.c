@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- gather ----------------------------------------------------------------------------------- */
+/* ---- gather --------------------------------------------------------------------------------- */
 
 static ev_status gather_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                               int32_t n_out)
@@ -96,7 +96,7 @@ const evi_op evi_op_gather = {.name = "gather",
                               .infer = gather_infer,
                               .forward = gather_forward};
 
-/* ---- expand and tile -------------------------------------------------------------------------- */
+/* ---- expand and tile ------------------------------------------------------------------------ */
 
 static ev_status expand_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                               int32_t n_out)
@@ -133,8 +133,8 @@ static ev_status tile_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_
         return evi_fail(EV_ERR_SHAPE, "tile: %d repeats for rank %d", a->list.n, in->shape.rank);
     for (int32_t i = 0; i < a->list.n; i++)
         if (a->list.v[i] < 0 || __builtin_mul_overflow(a->list.v[i], in->shape.dim[i], &dim[i]))
-            return evi_fail(EV_ERR_SHAPE, "tile: %lld repeats of axis %d",
-                            (long long)a->list.v[i], i);
+            return evi_fail(EV_ERR_SHAPE, "tile: %lld repeats of axis %d", (long long)a->list.v[i],
+                            i);
     out->type = in->type;
     return evi_shape_set(&out->shape, in->shape.rank, dim, "tile");
 }
@@ -171,7 +171,7 @@ const evi_op evi_op_tile = {.name = "tile",
                             .infer = tile_infer,
                             .forward = tile_forward};
 
-/* ---- cast ------------------------------------------------------------------------------------- */
+/* ---- cast ----------------------------------------------------------------------------------- */
 
 static ev_status cast_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                             int32_t n_out)
@@ -208,21 +208,11 @@ static void cast_range(void *arg, int64_t first, int64_t count)
         double v = evi_number(job->x->data, job->x->type, i);
         int64_t n = real ? whole(v) : evi_integer(job->x->data, job->x->type, i);
         switch (job->to) {
-        case EV_TYPE_FLOAT32:
-            ((evi_real *)job->y)[i] = real ? (evi_real)v : (evi_real)n;
-            break;
-        case EV_TYPE_INT64:
-            ((int64_t *)job->y)[i] = n;
-            break;
-        case EV_TYPE_INT32:
-            ((int32_t *)job->y)[i] = (int32_t)n;
-            break;
-        case EV_TYPE_BOOL:
-            ((uint8_t *)job->y)[i] = real ? v != 0 : n != 0;
-            break;
-        default:
-            ((uint8_t *)job->y)[i] = (uint8_t)n;
-            break;
+        case EV_TYPE_FLOAT32: ((evi_real *)job->y)[i] = real ? (evi_real)v : (evi_real)n; break;
+        case EV_TYPE_INT64: ((int64_t *)job->y)[i] = n; break;
+        case EV_TYPE_INT32: ((int32_t *)job->y)[i] = (int32_t)n; break;
+        case EV_TYPE_BOOL: ((uint8_t *)job->y)[i] = real ? v != 0 : n != 0; break;
+        default: ((uint8_t *)job->y)[i] = (uint8_t)n; break;
         }
     }
 }

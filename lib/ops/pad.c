@@ -53,10 +53,10 @@ static ev_status pad_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_e
             return evi_fail(EV_ERR_SHAPE, "pad: axis %d by %lld and %lld", i, (long long)begin[i],
                             (long long)end[i]);
         out->shape.dim[i] += begin[i] + end[i];
-        if (out->shape.dim[i] < 0 || (out->shape.dim[i] > 0 && s->dim[i] == 0 &&
-                                      a->mode != EVI_PAD_ZERO))
-            return evi_fail(EV_ERR_SHAPE, "pad: axis %d of %s cannot be padded by %lld and %lld",
-                            i, evi_shape_text(s, text), (long long)begin[i], (long long)end[i]);
+        if (out->shape.dim[i] < 0 ||
+            (out->shape.dim[i] > 0 && s->dim[i] == 0 && a->mode != EVI_PAD_ZERO))
+            return evi_fail(EV_ERR_SHAPE, "pad: axis %d of %s cannot be padded by %lld and %lld", i,
+                            evi_shape_text(s, text), (long long)begin[i], (long long)end[i]);
         if (a->mode == EVI_PAD_REFLECT && (begin[i] >= s->dim[i] || end[i] >= s->dim[i]) &&
             (begin[i] > 0 || end[i] > 0) && s->dim[i] < 2)
             return evi_fail(EV_ERR_SHAPE, "pad: axis %d of %s is too short to be reflected", i,
@@ -71,21 +71,18 @@ static int64_t source(int32_t mode, int64_t p, int64_t n)
     if (p >= 0 && p < n)
         return p;
     switch (mode) {
-    case EVI_PAD_EDGE:
-        return p < 0 ? 0 : n - 1;
-    case EVI_PAD_WRAP:
-        return (p % n + n) % n;
+    case EVI_PAD_EDGE: return p < 0 ? 0 : n - 1;
+    case EVI_PAD_WRAP: return (p % n + n) % n;
     case EVI_PAD_REFLECT: {
         int64_t period = 2 * (n - 1);
         p = (p % period + period) % period;
         return p < n ? p : period - p;
     }
-    default:
-        return -1;
+    default: return -1;
     }
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 typedef struct pad_job {
     int32_t rank, mode, size; /* axes after leading ones without padding were joined into blocks */
@@ -168,7 +165,7 @@ static void pad_row(const pad_job *job, const char *src, char *dst)
 {
     int32_t last = job->rank - 1;
     int64_t n = job->in[last], out = job->out[last], begin = job->begin[last], size = job->size;
-    int64_t from = EVI_MIN(EVI_MAX(begin, 0), out);      /* the output's part that is copied */
+    int64_t from = EVI_MIN(EVI_MAX(begin, 0), out); /* the output's part that is copied */
     int64_t to = EVI_MAX(EVI_MIN(begin + n, out), from);
     if (to > from)
         memcpy(dst + from * size, src + (from - begin) * size, (size_t)((to - from) * size));
@@ -284,8 +281,8 @@ static void pad_backward(evi_step *s)
 }
 
 /* Channels that constant padding adds belong to no set: they stay. */
-static void pad_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                         const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void pad_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                         int32_t n_out, evi_coupling *c)
 {
     int64_t begin[EV_MAX_RANK], end[EV_MAX_RANK];
     const evi_shape *s = &in->shape;
@@ -293,8 +290,7 @@ static void pad_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     if (s->rank < 2 || pad_resolve(a, s->rank, begin, end) != EV_OK)
         return;
     evi_couple_axes(c, in, 1, out, n_out, 1);
-    if ((begin[1] != 0 || end[1] != 0) &&
-        (a->mode != EVI_PAD_ZERO || begin[1] < 0 || end[1] < 0)) {
+    if ((begin[1] != 0 || end[1] != 0) && (a->mode != EVI_PAD_ZERO || begin[1] < 0 || end[1] < 0)) {
         c->blocked = "channels are cropped or repeated";
         return;
     }

@@ -41,8 +41,7 @@ static ev_status grid_of(const evi_attrs *a, const evi_shape *x, const evi_shape
     }
     if (!fits || a->flag < 0)
         return evi_fail(EV_ERR_SHAPE, "scales %s do not fit %s along axis %d in blocks of %d",
-                        evi_shape_text(scale, text[0]), evi_shape_text(x, text[1]), axis,
-                        a->flag);
+                        evi_shape_text(scale, text[0]), evi_shape_text(x, text[1]), axis, a->flag);
     return EV_OK;
 }
 
@@ -51,8 +50,7 @@ static ev_status quant_check(evi_attrs *a, const evi_edge *in, int32_t n_in)
     grid g;
     EVI_TRY(evi_need_real(in, n_in, 1, "the scale"));
     EVI_TRY(grid_of(a, &in[0].shape, &in[1].shape, &g));
-    if (evi_edge_has(in, n_in, 2) &&
-        evi_shape_count(&in[2].shape) != evi_shape_count(&in[1].shape))
+    if (evi_edge_has(in, n_in, 2) && evi_shape_count(&in[2].shape) != evi_shape_count(&in[1].shape))
         return evi_fail(EV_ERR_SHAPE, "there are %lld scales and %lld zero points",
                         (long long)evi_shape_count(&in[1].shape),
                         (long long)evi_shape_count(&in[2].shape));
@@ -129,8 +127,11 @@ static void dequantize_range(void *arg, int64_t first, int64_t count)
 
 static void quant_run(evi_step *s, evi_range_fn fn)
 {
-    quant_job job = {.x = s->in[0], .zero = evi_has_in(s, 2) ? s->in[2] : NULL,
-                     .scale = evi_in(s, 1), .y = s->out[0]->data, .to = s->out[0]->type};
+    quant_job job = {.x = s->in[0],
+                     .zero = evi_has_in(s, 2) ? s->in[2] : NULL,
+                     .scale = evi_in(s, 1),
+                     .y = s->out[0]->data,
+                     .to = s->out[0]->type};
     if (grid_of(&s->a, &s->in[0]->shape, &s->in[1]->shape, &job.g) == EV_OK)
         evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), 8192, fn, &job);
 }

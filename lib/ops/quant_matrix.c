@@ -37,8 +37,8 @@ static void put_sum(const rescale *r, int64_t at, int64_t sum, int64_t row, int6
         ((int32_t *)r->y)[at] = (int32_t)sum;
         return;
     }
-    evi_real factor = scale_at(r->scale_x, row) * scale_at(r->scale_w, column) /
-                      scale_at(r->scale_y, 0);
+    evi_real factor =
+        scale_at(r->scale_x, row) * scale_at(r->scale_w, column) / scale_at(r->scale_y, 0);
     double low = r->type == EV_TYPE_INT8 ? -128 : 0;
     double v = nearbyint((double)((evi_real)sum * factor)) + zero_at(r->zero_y, 0);
     v = v >= low ? EVI_MIN(v, low + 255) : low;
@@ -73,7 +73,7 @@ static ev_status need_count(const evi_edge *in, int32_t n_in, int32_t i, int64_t
     return EV_OK;
 }
 
-/* ---- convolution ------------------------------------------------------------------------------ */
+/* ---- convolution ---------------------------------------------------------------------------- */
 
 static ev_status conv_shape(evi_attrs *a, const evi_edge *x, const evi_edge *w, evi_shape *y)
 {
@@ -118,8 +118,8 @@ static ev_status qlinear_conv_infer(evi_attrs *a, const evi_edge *in, int32_t n_
         if (i == 1 || i == 4 || i == 6)
             EVI_TRY(evi_need_real(in, n_in, i, "a scale"));
         if (i != 3)
-            EVI_TRY(need_count(in, n_in, i, i == 4 || i == 5 ? y.dim[1] : 1,
-                               "a scale or zero point"));
+            EVI_TRY(
+                need_count(in, n_in, i, i == 4 || i == 5 ? y.dim[1] : 1, "a scale or zero point"));
     }
     if (evi_edge_has(in, n_in, 8) &&
         (in[8].type != EV_TYPE_INT32 || evi_shape_count(&in[8].shape) != y.dim[1]))
@@ -181,17 +181,20 @@ static void conv_run(evi_step *s, conv_job *job)
 
 static void conv_integer_forward(evi_step *s)
 {
-    conv_job job = {.x = s->in[0], .w = s->in[1], .zero_x = optional(s, 2),
-                    .zero_w = optional(s, 3)};
+    conv_job job = {
+        .x = s->in[0], .w = s->in[1], .zero_x = optional(s, 2), .zero_w = optional(s, 3)};
     conv_run(s, &job);
 }
 
 static void qlinear_conv_forward(evi_step *s)
 {
-    conv_job job = {.x = s->in[0], .w = s->in[3], .zero_x = s->in[2], .zero_w = s->in[5],
-                    .bias = optional(s, 8),
-                    .to = {.scale_x = s->in[1], .scale_w = s->in[4], .scale_y = s->in[6],
-                           .zero_y = s->in[7]}};
+    conv_job job = {
+        .x = s->in[0],
+        .w = s->in[3],
+        .zero_x = s->in[2],
+        .zero_w = s->in[5],
+        .bias = optional(s, 8),
+        .to = {.scale_x = s->in[1], .scale_w = s->in[4], .scale_y = s->in[6], .zero_y = s->in[7]}};
     conv_run(s, &job);
 }
 
@@ -219,7 +222,7 @@ static double qlinear_conv_flops(const evi_attrs *a, const evi_edge *in, int32_t
     return conv_flops(&in[3], out);
 }
 
-/* ---- matrix product --------------------------------------------------------------------------- */
+/* ---- matrix product ------------------------------------------------------------------------- */
 
 /* Both of rank 2 or more; leading axes are broadcast. */
 static ev_status product_shape(const evi_edge *a, const evi_edge *b, evi_shape *y)
@@ -238,8 +241,8 @@ static ev_status product_shape(const evi_edge *a, const evi_edge *b, evi_shape *
     return evi_shape_check(y, "the product");
 }
 
-static ev_status matmul_integer_infer(evi_attrs *a, const evi_edge *in, int32_t n_in,
-                                      evi_edge *out, int32_t n_out)
+static ev_status matmul_integer_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
+                                      int32_t n_out)
 {
     evi_shape y;
     (void)a;
@@ -253,8 +256,8 @@ static ev_status matmul_integer_infer(evi_attrs *a, const evi_edge *in, int32_t 
     return EV_OK;
 }
 
-static ev_status qlinear_matmul_infer(evi_attrs *a, const evi_edge *in, int32_t n_in,
-                                      evi_edge *out, int32_t n_out)
+static ev_status qlinear_matmul_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
+                                      int32_t n_out)
 {
     evi_shape y;
     (void)a;
@@ -316,16 +319,19 @@ static void matrix_run(evi_step *s, product_job *job)
 
 static void matmul_integer_forward(evi_step *s)
 {
-    product_job job = {.a = s->in[0], .b = s->in[1], .zero_a = optional(s, 2),
-                       .zero_b = optional(s, 3)};
+    product_job job = {
+        .a = s->in[0], .b = s->in[1], .zero_a = optional(s, 2), .zero_b = optional(s, 3)};
     matrix_run(s, &job);
 }
 
 static void qlinear_matmul_forward(evi_step *s)
 {
-    product_job job = {.a = s->in[0], .b = s->in[3], .zero_a = s->in[2], .zero_b = s->in[5],
-                       .to = {.scale_x = s->in[1], .scale_w = s->in[4], .scale_y = s->in[6],
-                              .zero_y = s->in[7]}};
+    product_job job = {
+        .a = s->in[0],
+        .b = s->in[3],
+        .zero_a = s->in[2],
+        .zero_b = s->in[5],
+        .to = {.scale_x = s->in[1], .scale_w = s->in[4], .scale_y = s->in[6], .zero_y = s->in[7]}};
     matrix_run(s, &job);
 }
 
@@ -335,18 +341,17 @@ static double product_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in
     (void)a;
     (void)n_in;
     (void)n_out;
-    return 2.0 * (double)evi_shape_count(&out->shape) *
-           (double)in->shape.dim[in->shape.rank - 1];
+    return 2.0 * (double)evi_shape_count(&out->shape) * (double)in->shape.dim[in->shape.rank - 1];
 }
 
-#define QUANTISED(name_, onnx_, min_in_, max_in_, flops_)       \
-    const evi_op evi_op_##name_ = {.name = #name_,              \
-                                   .onnx = onnx_,               \
-                                   .min_in = min_in_,           \
-                                   .max_in = max_in_,           \
-                                   .max_out = 1,                \
-                                   .infer = name_##_infer,      \
-                                   .forward = name_##_forward,  \
+#define QUANTISED(name_, onnx_, min_in_, max_in_, flops_)      \
+    const evi_op evi_op_##name_ = {.name = #name_,             \
+                                   .onnx = onnx_,              \
+                                   .min_in = min_in_,          \
+                                   .max_in = max_in_,          \
+                                   .max_out = 1,               \
+                                   .infer = name_##_infer,     \
+                                   .forward = name_##_forward, \
                                    .flops = flops_};
 QUANTISED(conv_integer, "ConvInteger", 2, 4, conv_integer_flops)
 QUANTISED(qlinear_conv, "QLinearConv", 8, 9, qlinear_conv_flops)

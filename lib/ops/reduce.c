@@ -52,10 +52,10 @@ static evi_shape kept_shape(const evi_step *s)
     return r;
 }
 
-/* ---- forward ---------------------------------------------------------------------------------- */
+/* ---- forward -------------------------------------------------------------------------------- */
 
-enum { PLAIN = 0, ABSOLUTE, SQUARE, EXPONENTIAL };         /* before the fold */
-enum { AS_IS = 0, MEAN, ROOT, LOGARITHM };                  /* after it */
+enum { PLAIN = 0, ABSOLUTE, SQUARE, EXPONENTIAL }; /* before the fold */
+enum { AS_IS = 0, MEAN, ROOT, LOGARITHM };         /* after it */
 
 typedef struct reduce_job {
     const evi_view *x;
@@ -97,18 +97,10 @@ static void reduce_store(const void *arg, int64_t offset, double value)
     else if (job->after == LOGARITHM)
         value = log(value);
     switch (job->x->type) {
-    case EV_TYPE_FLOAT32:
-        ((evi_real *)job->y)[offset] = (evi_real)value;
-        break;
-    case EV_TYPE_INT64:
-        ((int64_t *)job->y)[offset] = (int64_t)value;
-        break;
-    case EV_TYPE_INT32:
-        ((int32_t *)job->y)[offset] = (int32_t)(int64_t)value;
-        break;
-    default:
-        ((uint8_t *)job->y)[offset] = (uint8_t)(int64_t)value;
-        break;
+    case EV_TYPE_FLOAT32: ((evi_real *)job->y)[offset] = (evi_real)value; break;
+    case EV_TYPE_INT64: ((int64_t *)job->y)[offset] = (int64_t)value; break;
+    case EV_TYPE_INT32: ((int32_t *)job->y)[offset] = (int32_t)(int64_t)value; break;
+    default: ((uint8_t *)job->y)[offset] = (uint8_t)(int64_t)value; break;
     }
 }
 
@@ -123,7 +115,7 @@ static void reduce_run(evi_step *s, int32_t kind, int32_t before, int32_t after)
     evi_walk_fold(s->crew, &w, kind, reduce_terms, reduce_store, &job);
 }
 
-/* ---- backward --------------------------------------------------------------------------------- */
+/* ---- backward ------------------------------------------------------------------------------- */
 
 typedef struct spread_job {
     const evi_real *dy, *x, *y;
@@ -200,7 +192,8 @@ static void reduce_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in
     for (int32_t i = 0; i < in->shape.rank; i++) {
         bool goes = mask >> i & 1;
         if (goes && i == 1)
-            c->blocked = "channels are reduced"; /* a mean over channels changes with their number */
+            c->blocked =
+                "channels are reduced"; /* a mean over channels changes with their number */
         if (!goes && i > 0 && out->shape.rank > to) {
             int32_t set = evi_couple_set(c);
             evi_couple(c, set, 0, i, 0, in->shape.dim[i], 1);
@@ -220,22 +213,22 @@ static double reduce_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     return (double)evi_shape_count(&in->shape);
 }
 
-#define REDUCE(name_, onnx_, kind, before, after, traits_, bwd_in_, backward_)   \
-    static void name_##_forward(evi_step *s)                                     \
-    {                                                                            \
-        reduce_run(s, kind, before, after);                                      \
-    }                                                                            \
-    const evi_op evi_op_##name_ = {.name = #name_,                               \
-                                   .onnx = onnx_,                                \
-                                   .traits = traits_,                            \
-                                   .bwd_in = bwd_in_,                            \
-                                   .min_in = 1,                                  \
-                                   .max_in = 2,                                  \
-                                   .max_out = 1,                                 \
-                                   .infer = reduce_infer,                        \
-                                   .forward = name_##_forward,                   \
-                                   .backward = backward_,                        \
-                                   .channels = reduce_channels,                  \
+#define REDUCE(name_, onnx_, kind, before, after, traits_, bwd_in_, backward_) \
+    static void name_##_forward(evi_step *s)                                   \
+    {                                                                          \
+        reduce_run(s, kind, before, after);                                    \
+    }                                                                          \
+    const evi_op evi_op_##name_ = {.name = #name_,                             \
+                                   .onnx = onnx_,                              \
+                                   .traits = traits_,                          \
+                                   .bwd_in = bwd_in_,                          \
+                                   .min_in = 1,                                \
+                                   .max_in = 2,                                \
+                                   .max_out = 1,                               \
+                                   .infer = reduce_infer,                      \
+                                   .forward = name_##_forward,                 \
+                                   .backward = backward_,                      \
+                                   .channels = reduce_channels,                \
                                    .flops = reduce_flops};
 REDUCE(reduce_mean, "ReduceMean", EVI_FOLD_SUM, PLAIN, MEAN, 0, 0, reduce_mean_backward)
 REDUCE(reduce_sum, "ReduceSum", EVI_FOLD_SUM, PLAIN, AS_IS, 0, 0, reduce_sum_backward)
@@ -249,7 +242,7 @@ REDUCE(reduce_sum_square, "ReduceSumSquare", EVI_FOLD_SUM, SQUARE, AS_IS, 0, 1,
 REDUCE(reduce_log_sum, "ReduceLogSum", EVI_FOLD_SUM, PLAIN, LOGARITHM, 0, 0, NULL)
 REDUCE(reduce_log_sum_exp, "ReduceLogSumExp", EVI_FOLD_SUM, EXPONENTIAL, LOGARITHM, 0, 0, NULL)
 
-/* ---- arg_max, arg_min --------------------------------------------------------------------------- */
+/* ---- arg_max, arg_min ----------------------------------------------------------------------- */
 
 static ev_status arg_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                            int32_t n_out)
@@ -299,8 +292,8 @@ static void arg_run(evi_step *s, double sign)
 {
     int32_t axis = 0;
     const evi_shape *x = &s->in[0]->shape;
-    arg_job job = {.x = s->in[0], .y = s->out[0]->data, .inner = 1, .sign = sign,
-                   .last = s->a.flag != 0};
+    arg_job job = {
+        .x = s->in[0], .y = s->out[0]->data, .inner = 1, .sign = sign, .last = s->a.flag != 0};
     evi_axis(s->a.axis, x->rank, &axis);
     job.n = x->dim[axis];
     for (int32_t i = axis + 1; i < x->rank; i++)

@@ -19,7 +19,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+/* ---- shapes --------------------------------------------------------------------------------- */
 
 /* scales or roi of a constant input into a list of floats; *n_out -1 when there is none. */
 static ev_status floats_input(const evi_edge *in, int32_t n_in, int32_t i, const char *what,
@@ -68,8 +68,8 @@ static void sizes_to_scales(const evi_attrs *a, const evi_shape *x, const int32_
     double common = 0;
     for (int32_t i = 0; i < n; i++) {
         double scale = (double)a->list2.v[i] / (double)x->dim[axes[i]];
-        bool take = i == 0 || (a->aspect == EVI_ASPECT_NOT_LARGER ? scale < common
-                                                                  : scale > common);
+        bool take =
+            i == 0 || (a->aspect == EVI_ASPECT_NOT_LARGER ? scale < common : scale > common);
         common = take ? scale : common;
     }
     for (int32_t i = 0; i < n; i++) {
@@ -179,7 +179,7 @@ static ev_status upsample_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, 
     return resize_infer_any(a, in, n_in, out, true);
 }
 
-/* ---- memory ----------------------------------------------------------------------------------- */
+/* ---- memory --------------------------------------------------------------------------------- */
 
 /* The axes that change, from the innermost out, and the sizes between the passes. */
 typedef struct passes {
@@ -217,7 +217,7 @@ static void resize_prepare(evi_step *s)
         s->scratch_bytes += 2 * evi_round_up((uint64_t)p.largest * sizeof(evi_real), EVI_ALIGN);
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 typedef struct pass_job {
     const evi_real *from;
@@ -273,8 +273,9 @@ static void blend_row(const pass_job *job, const evi_real *x, evi_real *y)
         } else if (t->n_taps == 1) {
             y[o] = x[at[0]];
         } else if (t->n_taps == 2) {
-            y[o] = w[1] == 0 ? w[0] * x[at[0]]
-                             : w[0] == 0 ? w[1] * x[at[1]] : w[0] * x[at[0]] + w[1] * x[at[1]];
+            y[o] = w[1] == 0   ? w[0] * x[at[0]]
+                   : w[0] == 0 ? w[1] * x[at[1]]
+                               : w[0] * x[at[0]] + w[1] * x[at[1]];
         } else {
             evi_real sum = 0;
             for (int64_t k = 0; k < t->n_taps; k++)

@@ -19,7 +19,7 @@ static int64_t taps_before(const evi_attrs *a, double scale)
 {
     double radius = a->mode == EVI_RESIZE_CUBIC ? 2 : 1;
     double wide = a->antialias && scale < 1 ? scale : 1;
-    return (int64_t)-(floor(-radius / wide) + 1);
+    return (int64_t) - (floor(-radius / wide) + 1);
 }
 
 int64_t evi_resize_taps(const evi_attrs *a, double scale)
@@ -51,21 +51,16 @@ static double coordinate(const evi_attrs *a, const evi_resize *r, int32_t axis, 
     double in = (double)n, m = (double)r->size[axis];
     const double *roi = r->roi[axis];
     switch (a->coord) {
-    case EVI_COORD_ALIGN_CORNERS:
-        return m == 1 ? 0 : x * last / (m - 1);
-    case EVI_COORD_ASYMMETRIC:
-        return scale == m / in ? x * in / m : x / scale;
+    case EVI_COORD_ALIGN_CORNERS: return m == 1 ? 0 : x * last / (m - 1);
+    case EVI_COORD_ASYMMETRIC: return scale == m / in ? x * in / m : x / scale;
     case EVI_COORD_TF_CROP_AND_RESIZE:
         return m == 1 ? 0.5 * (roi[0] + roi[1]) * last
                       : roi[0] * last + x * (roi[1] - roi[0]) * last / (m - 1);
-    case EVI_COORD_PYTORCH_HALF_PIXEL:
-        return m == 1 ? -0.5 : half_pixel(x, in, m, scale, 0.5);
-    case EVI_COORD_TF_HALF_PIXEL:
-        return half_pixel(x, in, m, scale, 0);
+    case EVI_COORD_PYTORCH_HALF_PIXEL: return m == 1 ? -0.5 : half_pixel(x, in, m, scale, 0.5);
+    case EVI_COORD_TF_HALF_PIXEL: return half_pixel(x, in, m, scale, 0);
     case EVI_COORD_HALF_PIXEL_SYMMETRIC: /* centre on centre, where the scale was rounded */
         return in / 2 * (1 - m / (scale * in)) + half_pixel(x, in, m, scale, 0.5);
-    default:
-        return half_pixel(x, in, m, scale, 0.5);
+    default: return half_pixel(x, in, m, scale, 0.5);
     }
 }
 
@@ -74,18 +69,10 @@ static int64_t nearest_of(int32_t mode, double x)
     double low = floor(x), part = x - low;
     bool up;
     switch (mode) {
-    case EVI_NEAREST_FLOOR:
-        up = false;
-        break;
-    case EVI_NEAREST_CEIL:
-        up = part > 0;
-        break;
-    case EVI_NEAREST_ROUND_PREFER_CEIL:
-        up = part >= 0.5;
-        break;
-    default:
-        up = part > 0.5;
-        break;
+    case EVI_NEAREST_FLOOR: up = false; break;
+    case EVI_NEAREST_CEIL: up = part > 0; break;
+    case EVI_NEAREST_ROUND_PREFER_CEIL: up = part >= 0.5; break;
+    default: up = part > 0.5; break;
     }
     return (int64_t)low + up;
 }
@@ -139,9 +126,9 @@ void evi_resize_table(const evi_attrs *a, const evi_resize *r, int32_t axis, int
     out->n_out = n_out;
     out->n_taps = n_taps;
     out->weight = memory;
-    out->index = (int32_t *)(void *)((char *)memory +
-                                     evi_round_up((uint64_t)(n_out * n_taps) * sizeof(evi_real),
-                                                  EVI_ALIGN));
+    out->index =
+        (int32_t *)(void *)((char *)memory +
+                            evi_round_up((uint64_t)(n_out * n_taps) * sizeof(evi_real), EVI_ALIGN));
     for (int64_t o = 0; o < n_out; o++) {
         double x = coordinate(a, r, axis, n, o);
         int32_t *index = out->index + o * n_taps;

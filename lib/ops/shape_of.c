@@ -72,26 +72,16 @@ const evi_op evi_op_size = {.name = "size",
                             .infer = size_infer,
                             .forward = size_forward};
 
-/* ---- constant_of_shape ------------------------------------------------------------------------ */
+/* ---- constant_of_shape ---------------------------------------------------------------------- */
 
 static void put_number(void *data, int32_t type, int64_t i, double v)
 {
     switch (type) {
-    case EV_TYPE_FLOAT32:
-        ((evi_real *)data)[i] = (evi_real)v;
-        break;
-    case EV_TYPE_INT64:
-        ((int64_t *)data)[i] = (int64_t)v;
-        break;
-    case EV_TYPE_INT32:
-        ((int32_t *)data)[i] = (int32_t)v;
-        break;
-    case EV_TYPE_INT8:
-        ((int8_t *)data)[i] = (int8_t)v;
-        break;
-    default:
-        ((uint8_t *)data)[i] = (uint8_t)v;
-        break;
+    case EV_TYPE_FLOAT32: ((evi_real *)data)[i] = (evi_real)v; break;
+    case EV_TYPE_INT64: ((int64_t *)data)[i] = (int64_t)v; break;
+    case EV_TYPE_INT32: ((int32_t *)data)[i] = (int32_t)v; break;
+    case EV_TYPE_INT8: ((int8_t *)data)[i] = (int8_t)v; break;
+    default: ((uint8_t *)data)[i] = (uint8_t)v; break;
     }
 }
 
@@ -121,7 +111,7 @@ const evi_op evi_op_constant_of_shape = {.name = "constant_of_shape",
                                          .infer = fill_infer,
                                          .forward = fill_forward};
 
-/* ---- range ------------------------------------------------------------------------------------ */
+/* ---- range ---------------------------------------------------------------------------------- */
 
 static ev_status range_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                              int32_t n_out)

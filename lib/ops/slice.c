@@ -2,8 +2,8 @@
 /* slice: start, end and step along some axes, as in Python.  Any type.
  *
  *   list = starts, list2 = ends, list3 = axes, list4 = steps, each or the inputs 1, 2, 3, 4 (int64,
- *   known before running).  Axes not set: the first ones in order; steps not set: 1.  Numbers beyond
- *   the ends are clamped; steps may be negative. */
+ *   known before running).  Axes not set: the first ones in order; steps not set: 1.  Numbers
+ *   beyond the ends are clamped; steps may be negative. */
 #include "ops/walk.h"
 
 #include <string.h>
@@ -48,8 +48,8 @@ static ev_status cut_resolve(const evi_attrs *a, const evi_shape *s, cut *c)
     }
     if (!a->list.set || !a->list2.set)
         return evi_fail(EV_ERR_ARGUMENT, "slice: starts or ends are missing");
-    if (a->list2.n != n || (a->list3.set && a->list3.n != n) ||
-        (a->list4.set && a->list4.n != n) || n > s->rank)
+    if (a->list2.n != n || (a->list3.set && a->list3.n != n) || (a->list4.set && a->list4.n != n) ||
+        n > s->rank)
         return evi_fail(EV_ERR_SHAPE, "slice: %d starts, %d ends, %d axes, %d steps for rank %d", n,
                         a->list2.n, a->list3.n, a->list4.n, s->rank);
     EVI_TRY(evi_axes_mask(&a->list3, s->rank, &mask));

@@ -101,7 +101,7 @@ static void permute_back(evi_step *s, const order *p)
     evi_walk_add(s->crew, &w, s->in[0]->grad, s->out[0]->grad, 1, false);
 }
 
-/* ---- transpose -------------------------------------------------------------------------------- */
+/* ---- transpose ------------------------------------------------------------------------------ */
 
 static void transpose_order(const evi_attrs *a, const evi_shape *s, order *p)
 {
@@ -173,7 +173,7 @@ const evi_op evi_op_transpose = {.name = "transpose",
                                  .backward = transpose_backward,
                                  .channels = transpose_channels};
 
-/* ---- depth to space and back ------------------------------------------------------------------ */
+/* ---- depth to space and back ---------------------------------------------------------------- */
 
 static ev_status block_infer(evi_attrs *a, const evi_edge *in, evi_edge *out, bool to_space)
 {
@@ -221,9 +221,8 @@ static order to_space_order(const evi_attrs *a, const evi_shape *s)
 static order to_depth_order(const evi_attrs *a, const evi_shape *s)
 {
     int64_t b = a->flag;
-    return (order){6,
-                   {s->dim[0], s->dim[1], s->dim[2] / b, b, s->dim[3] / b, b},
-                   {0, 3, 5, 1, 2, 4}};
+    return (order){
+        6, {s->dim[0], s->dim[1], s->dim[2] / b, b, s->dim[3] / b, b}, {0, 3, 5, 1, 2, 4}};
 }
 
 static void to_space_forward(evi_step *s)

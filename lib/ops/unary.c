@@ -28,25 +28,25 @@ typedef struct unary_job {
 } unary_job;
 
 /* Value from x; slope from x or y (either may be what the formula names). */
-#define VALUE(name, formula)                                              \
-    static void name##_value(void *arg, int64_t start, int64_t count)     \
-    {                                                                     \
-        const unary_job *job = arg;                                       \
-        for (int64_t i = start; i < start + count; i++) {                 \
-            evi_real x = job->x[i];                                       \
-            job->out[i] = formula;                                        \
-        }                                                                 \
+#define VALUE(name, formula)                                          \
+    static void name##_value(void *arg, int64_t start, int64_t count) \
+    {                                                                 \
+        const unary_job *job = arg;                                   \
+        for (int64_t i = start; i < start + count; i++) {             \
+            evi_real x = job->x[i];                                   \
+            job->out[i] = formula;                                    \
+        }                                                             \
     }
-#define SLOPE(name, operand, formula)                                     \
-    static void name##_slope(void *arg, int64_t start, int64_t count)     \
-    {                                                                     \
-        const unary_job *job = arg;                                       \
-        for (int64_t i = start; i < start + count; i++) {                 \
-            evi_real operand = job->operand[i];                           \
-            (void)operand; /* a constant slope */                         \
-            evi_real g = job->dy[i] * (formula);                          \
-            job->out[i] = job->first ? g : job->out[i] + g;               \
-        }                                                                 \
+#define SLOPE(name, operand, formula)                                 \
+    static void name##_slope(void *arg, int64_t start, int64_t count) \
+    {                                                                 \
+        const unary_job *job = arg;                                   \
+        for (int64_t i = start; i < start + count; i++) {             \
+            evi_real operand = job->operand[i];                       \
+            (void)operand; /* a constant slope */                     \
+            evi_real g = job->dy[i] * (formula);                      \
+            job->out[i] = job->first ? g : job->out[i] + g;           \
+        }                                                             \
     }
 
 static evi_real gelu(evi_real x, int32_t approximate)
@@ -84,7 +84,7 @@ SLOPE(neg, dy, -1)
 VALUE(abs, M(fabs)(x))
 SLOPE(abs, x, (evi_real)((x > 0) - (x < 0)))
 VALUE(reciprocal, 1 / x)
-SLOPE(reciprocal, y, -y * y)
+SLOPE(reciprocal, y, -y *y)
 VALUE(floor, M(floor)(x))
 VALUE(ceil, M(ceil)(x))
 VALUE(round, M(nearbyint)(x)) /* halves to even, as ONNX says */
@@ -99,8 +99,8 @@ VALUE(gelu, gelu(x, job->flag))
 SLOPE(gelu, x, gelu_slope_at(x, job->flag))
 VALUE(elu, x > 0 ? x : job->alpha * M(expm1)(x))
 SLOPE(elu, x, x > 0 ? 1 : job->alpha * M(exp)(x))
-VALUE(selu, job->beta * (x > 0 ? x : job->alpha * M(expm1)(x)))
-SLOPE(selu, x, job->beta * (x > 0 ? 1 : job->alpha * M(exp)(x)))
+VALUE(selu, job->beta *(x > 0 ? x : job->alpha * M(expm1)(x)))
+SLOPE(selu, x, job->beta *(x > 0 ? 1 : job->alpha * M(exp)(x)))
 VALUE(softplus, softplus(x))
 SLOPE(softplus, x, 1 / (1 + M(exp)(-x)))
 VALUE(softsign, x / (1 + M(fabs)(x)))
@@ -108,16 +108,24 @@ SLOPE(softsign, x, 1 / ((1 + M(fabs)(x)) * (1 + M(fabs)(x))))
 
 static void unary_run(evi_step *s, evi_range_fn value)
 {
-    unary_job job = {.x = evi_in(s, 0), .out = evi_out(s, 0), .alpha = s->a.alpha,
-                     .beta = s->a.beta, .flag = s->a.flag};
+    unary_job job = {.x = evi_in(s, 0),
+                     .out = evi_out(s, 0),
+                     .alpha = s->a.alpha,
+                     .beta = s->a.beta,
+                     .flag = s->a.flag};
     evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, value, &job);
 }
 
 static void unary_back(evi_step *s, evi_range_fn slope)
 {
-    unary_job job = {.x = evi_in(s, 0), .y = evi_out(s, 0), .dy = s->out[0]->grad,
-                     .out = s->in[0]->grad, .alpha = s->a.alpha, .beta = s->a.beta,
-                     .flag = s->a.flag, .first = evi_grad_is_first(s, 0)};
+    unary_job job = {.x = evi_in(s, 0),
+                     .y = evi_out(s, 0),
+                     .dy = s->out[0]->grad,
+                     .out = s->in[0]->grad,
+                     .alpha = s->a.alpha,
+                     .beta = s->a.beta,
+                     .flag = s->a.flag,
+                     .first = evi_grad_is_first(s, 0)};
     if (job.out != NULL)
         evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, slope, &job);
 }
@@ -164,32 +172,33 @@ static ev_status number_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, ev
 }
 
 /* traits_, bwd_in_: where the slope is computed from. */
-#define UNARY(name_, onnx_, infer_, integers, traits_, bwd_in_, backward_)  \
-    static void name_##_forward(evi_step *s)                                \
-    {                                                                       \
-        if (integers < 0 || !integer_run(s, integers))                      \
-            unary_run(s, name_##_value);                                    \
-    }                                                                       \
-    const evi_op evi_op_##name_ = {.name = #name_,                          \
-                                   .onnx = onnx_,                           \
-                                   .traits = traits_,                       \
-                                   .bwd_in = bwd_in_,                       \
-                                   .min_in = 1,                             \
-                                   .max_in = 1,                             \
-                                   .max_out = 1,                            \
-                                   .infer = infer_,                         \
-                                   .forward = name_##_forward,              \
-                                   .backward = backward_,                   \
-                                   .channels = evi_couple_unary,            \
+#define UNARY(name_, onnx_, infer_, integers, traits_, bwd_in_, backward_) \
+    static void name_##_forward(evi_step *s)                               \
+    {                                                                      \
+        if (integers < 0 || !integer_run(s, integers))                     \
+            unary_run(s, name_##_value);                                   \
+    }                                                                      \
+    const evi_op evi_op_##name_ = {.name = #name_,                         \
+                                   .onnx = onnx_,                          \
+                                   .traits = traits_,                      \
+                                   .bwd_in = bwd_in_,                      \
+                                   .min_in = 1,                            \
+                                   .max_in = 1,                            \
+                                   .max_out = 1,                           \
+                                   .infer = infer_,                        \
+                                   .forward = name_##_forward,             \
+                                   .backward = backward_,                  \
+                                   .channels = evi_couple_unary,           \
                                    .flops = evi_flops_elements};
-#define BACK(name)                            \
-    static void name##_backward(evi_step *s)  \
-    {                                         \
-        unary_back(s, name##_slope);          \
+#define BACK(name)                           \
+    static void name##_backward(evi_step *s) \
+    {                                        \
+        unary_back(s, name##_slope);         \
     }
 #define FROM_IN(name, onnx) BACK(name) UNARY(name, onnx, real_infer, -1, 0, 1, name##_backward)
 #define FROM_OUT(name, onnx) \
-    BACK(name) UNARY(name, onnx, real_infer, -1, EVI_OP_INPLACE | EVI_OP_BWD_OUT, 0, name##_backward)
+    BACK(name)               \
+    UNARY(name, onnx, real_infer, -1, EVI_OP_INPLACE | EVI_OP_BWD_OUT, 0, name##_backward)
 #define FORWARD_ONLY(name, onnx) UNARY(name, onnx, real_infer, -1, EVI_OP_INPLACE, 0, NULL)
 
 FROM_OUT(sqrt, "Sqrt")
@@ -213,7 +222,7 @@ BACK(abs)
 UNARY(abs, "Abs", number_infer, 1, 0, 1, abs_backward)
 UNARY(sign, "Sign", number_infer, 2, EVI_OP_INPLACE, 0, NULL)
 
-/* ---- not -------------------------------------------------------------------------------------- */
+/* ---- not ------------------------------------------------------------------------------------ */
 
 static ev_status not_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                            int32_t n_out)

@@ -118,7 +118,7 @@ static ev_status unsqueeze_infer(evi_attrs *a, const evi_edge *in, int32_t n_in,
     return evi_shape_set(&out->shape, rank, dim, "unsqueeze");
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 typedef struct copy_job {
     const evi_kernels *k;
@@ -164,8 +164,8 @@ static void view_backward(evi_step *s)
 /* Walk both shapes from the left and find the shortest groups of axes with equal products.  In a
  * group the outermost axis of either side is tied: each of its indices is a block of the other
  * side's.  A group with several axes on both sides has no common channels. */
-static void view_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out, evi_coupling *c)
+static void view_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out, evi_coupling *c)
 {
     const evi_shape *x = &in->shape, *y = &out->shape;
     int32_t i = 0, j = 0;
@@ -202,16 +202,16 @@ static void view_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
     }
 }
 
-#define VIEW(name_, onnx_, max_in_, infer_)                        \
-    const evi_op evi_op_##name_ = {.name = #name_,                 \
-                                   .onnx = onnx_,                  \
-                                   .traits = EVI_OP_VIEW,          \
-                                   .min_in = 1,                    \
-                                   .max_in = max_in_,              \
-                                   .max_out = 1,                   \
-                                   .infer = infer_,                \
-                                   .forward = view_forward,        \
-                                   .backward = view_backward,      \
+#define VIEW(name_, onnx_, max_in_, infer_)                   \
+    const evi_op evi_op_##name_ = {.name = #name_,            \
+                                   .onnx = onnx_,             \
+                                   .traits = EVI_OP_VIEW,     \
+                                   .min_in = 1,               \
+                                   .max_in = max_in_,         \
+                                   .max_out = 1,              \
+                                   .infer = infer_,           \
+                                   .forward = view_forward,   \
+                                   .backward = view_backward, \
                                    .channels = view_channels};
 VIEW(identity, "Identity", 1, evi_infer_same)
 VIEW(flatten, "Flatten", 1, flatten_infer)

@@ -10,7 +10,7 @@
 #define PIECE 16384
 #define CHUNK 256
 
-/* ---- making a walk ---------------------------------------------------------------------------- */
+/* ---- making a walk -------------------------------------------------------------------------- */
 
 void evi_walk_clear(evi_walk *w, int32_t n_ops)
 {
@@ -93,7 +93,7 @@ void evi_walk_broadcast(evi_walk *w, const evi_shape *full, int32_t n_ops,
     evi_walk_join(w);
 }
 
-/* ---- walking ---------------------------------------------------------------------------------- */
+/* ---- walking -------------------------------------------------------------------------------- */
 
 /* Offsets of position `row` (counted over axes 0..rank-1, the last runs fastest). */
 static void seek(const evi_walk *w, const int32_t *axes, int32_t rank, int64_t row, int64_t *index,
@@ -123,7 +123,8 @@ static void advance(const evi_walk *w, const int32_t *axes, int32_t rank, int64_
     }
 }
 
-static const int32_t all_axes[EVI_WALK_RANK] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+static const int32_t all_axes[EVI_WALK_RANK] = {0, 1, 2,  3,  4,  5,  6,  7,
+                                                8, 9, 10, 11, 12, 13, 14, 15};
 
 typedef struct run_job {
     const evi_walk *w;
@@ -169,7 +170,7 @@ void evi_walk_run(evi_crew *crew, const evi_walk *w, evi_walk_fn fn, void *arg)
     evi_parallel(crew, n_tasks, run_task, &job);
 }
 
-/* ---- copying ---------------------------------------------------------------------------------- */
+/* ---- copying -------------------------------------------------------------------------------- */
 
 typedef struct copy_job {
     char *dst;
@@ -177,12 +178,12 @@ typedef struct copy_job {
     int32_t size;
 } copy_job;
 
-#define COPY_RUN(type)                                \
-    do {                                              \
-        type *y = (type *)job->dst + offset[0];       \
+#define COPY_RUN(type)                                      \
+    do {                                                    \
+        type *y = (type *)job->dst + offset[0];             \
         const type *x = (const type *)job->src + offset[1]; \
-        for (int64_t i = 0; i < n; i++)               \
-            y[i * step[0]] = x[i * step[1]];          \
+        for (int64_t i = 0; i < n; i++)                     \
+            y[i * step[0]] = x[i * step[1]];                \
     } while (0)
 
 static void copy_run(void *arg, int64_t n, const int64_t *offset, const int64_t *step)
@@ -194,15 +195,9 @@ static void copy_run(void *arg, int64_t n, const int64_t *offset, const int64_t 
         return;
     }
     switch (job->size) {
-    case 1:
-        COPY_RUN(uint8_t);
-        break;
-    case 4:
-        COPY_RUN(uint32_t);
-        break;
-    default:
-        COPY_RUN(uint64_t);
-        break;
+    case 1: COPY_RUN(uint8_t); break;
+    case 4: COPY_RUN(uint32_t); break;
+    default: COPY_RUN(uint64_t); break;
     }
 }
 
@@ -239,7 +234,7 @@ void evi_walk_add(evi_crew *crew, const evi_walk *w, evi_real *dst, const evi_re
     evi_walk_run(crew, w, add_run, &job);
 }
 
-/* ---- folding ---------------------------------------------------------------------------------- */
+/* ---- folding -------------------------------------------------------------------------------- */
 
 typedef struct fold_job {
     const evi_walk *w;
@@ -251,35 +246,27 @@ typedef struct fold_job {
     int32_t folded[EVI_WALK_RANK], n_folded; /* axes summed over, but a last one */
     int64_t n_rows, n_inner;                 /* results, and combinations to fold for each */
     bool last_kept;
-    int64_t n_chunks;      /* of the last axis, when it is kept */
+    int64_t n_chunks; /* of the last axis, when it is kept */
     int64_t rows_per_task;
 } fold_job;
 
 static double fold_start(int32_t kind)
 {
     switch (kind) {
-    case EVI_FOLD_MAX:
-        return -INFINITY;
-    case EVI_FOLD_MIN:
-        return INFINITY;
-    case EVI_FOLD_PROD:
-        return 1;
-    default:
-        return 0;
+    case EVI_FOLD_MAX: return -INFINITY;
+    case EVI_FOLD_MIN: return INFINITY;
+    case EVI_FOLD_PROD: return 1;
+    default: return 0;
     }
 }
 
 static double fold_two(int32_t kind, double a, double b)
 {
     switch (kind) {
-    case EVI_FOLD_MAX: /* NaN stays */
-        return a >= b || isnan(a) ? a : b;
-    case EVI_FOLD_MIN:
-        return a <= b || isnan(a) ? a : b;
-    case EVI_FOLD_PROD:
-        return a * b;
-    default:
-        return a + b;
+    case EVI_FOLD_MAX: /* NaN stays */ return a >= b || isnan(a) ? a : b;
+    case EVI_FOLD_MIN: return a <= b || isnan(a) ? a : b;
+    case EVI_FOLD_PROD: return a * b;
+    default: return a + b;
     }
 }
 

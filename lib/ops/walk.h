@@ -48,13 +48,13 @@ void evi_walk_add(evi_crew *crew, const evi_walk *w, evi_real *dst, const evi_re
  * added to, unless first) in an order that depends on the shapes alone, with sums in double.
  * `terms` writes n values of one run. */
 enum { EVI_FOLD_SUM = 0, EVI_FOLD_MAX, EVI_FOLD_MIN, EVI_FOLD_PROD };
-typedef void (*evi_terms_fn)(const void *arg, int64_t n, const int64_t *offset,
-                             const int64_t *step, double *out);
+typedef void (*evi_terms_fn)(const void *arg, int64_t n, const int64_t *offset, const int64_t *step,
+                             double *out);
 typedef void (*evi_store_fn)(const void *arg, int64_t offset, double value);
 void evi_walk_fold(evi_crew *crew, const evi_walk *w, int32_t kind, evi_terms_fn terms,
                    evi_store_fn store, const void *arg);
 
-/* ---- small helpers ---------------------------------------------------------------------------- */
+/* ---- small helpers -------------------------------------------------------------------------- */
 
 /* The integers of a known int32/int64 edge of rank 0 or 1 into a list.  EV_ERR_UNSUPPORTED when
  * the value is not known before running; `what` names it. */
@@ -79,7 +79,7 @@ void evi_couple_axes(evi_coupling *c, const evi_edge *in, int32_t n_in, const ev
 ev_status evi_infer_same(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                          int32_t n_out);
 /* One operation per output element. */
-double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out);
+double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out);
 
 #endif

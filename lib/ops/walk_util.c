@@ -5,32 +5,22 @@
 double evi_number(const void *data, int32_t type, int64_t i)
 {
     switch (type) {
-    case EV_TYPE_FLOAT32:
-        return ((const evi_real *)data)[i];
-    case EV_TYPE_INT8:
-        return ((const int8_t *)data)[i];
-    case EV_TYPE_INT32:
-        return ((const int32_t *)data)[i];
-    case EV_TYPE_INT64:
-        return (double)((const int64_t *)data)[i];
-    default:
-        return ((const uint8_t *)data)[i];
+    case EV_TYPE_FLOAT32: return ((const evi_real *)data)[i];
+    case EV_TYPE_INT8: return ((const int8_t *)data)[i];
+    case EV_TYPE_INT32: return ((const int32_t *)data)[i];
+    case EV_TYPE_INT64: return (double)((const int64_t *)data)[i];
+    default: return ((const uint8_t *)data)[i];
     }
 }
 
 int64_t evi_integer(const void *data, int32_t type, int64_t i)
 {
     switch (type) {
-    case EV_TYPE_FLOAT32:
-        return (int64_t)((const evi_real *)data)[i];
-    case EV_TYPE_INT8:
-        return ((const int8_t *)data)[i];
-    case EV_TYPE_INT32:
-        return ((const int32_t *)data)[i];
-    case EV_TYPE_INT64:
-        return ((const int64_t *)data)[i];
-    default:
-        return ((const uint8_t *)data)[i];
+    case EV_TYPE_FLOAT32: return (int64_t)((const evi_real *)data)[i];
+    case EV_TYPE_INT8: return ((const int8_t *)data)[i];
+    case EV_TYPE_INT32: return ((const int32_t *)data)[i];
+    case EV_TYPE_INT64: return ((const int64_t *)data)[i];
+    default: return ((const uint8_t *)data)[i];
     }
 }
 
@@ -44,8 +34,8 @@ ev_status evi_list_read(const evi_edge *e, const char *what, evi_list *out)
         return evi_fail(EV_ERR_SHAPE, "%s must be a list of at most %d integers, not %s", what,
                         EVI_MAX_LIST, evi_shape_text(&e->shape, text));
     if (e->value == NULL)
-        return evi_fail(EV_ERR_UNSUPPORTED,
-                        "%s decides shapes, so it must be known before running", what);
+        return evi_fail(EV_ERR_UNSUPPORTED, "%s decides shapes, so it must be known before running",
+                        what);
     out->set = 1;
     out->n = (int32_t)n;
     for (int32_t i = 0; i < out->n; i++)
@@ -121,8 +111,8 @@ ev_status evi_infer_same(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edg
     return EV_OK;
 }
 
-double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in,
-                          const evi_edge *out, int32_t n_out)
+double evi_flops_elements(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
+                          int32_t n_out)
 {
     (void)a;
     (void)in;

@@ -4,7 +4,7 @@
 
 #include <math.h>
 
-/* ---- two inputs, broadcast -------------------------------------------------------------------- */
+/* ---- two inputs, broadcast ------------------------------------------------------------------ */
 
 typedef struct pair_case {
     const char *op;
@@ -12,24 +12,62 @@ typedef struct pair_case {
     bool real_only;
 } pair_case;
 
-static double add(double a, double b) { return a + b; }
-static double sub(double a, double b) { return a - b; }
-static double mul(double a, double b) { return a * b; }
-static double divide(double a, double b) { return a / b; }
-static double bigger(double a, double b) { return a > b ? a : b; }
-static double smaller(double a, double b) { return a < b ? a : b; }
-static double equal(double a, double b) { return a == b; }
-static double greater(double a, double b) { return a > b; }
-static double less(double a, double b) { return a < b; }
-static double at_least(double a, double b) { return a >= b; }
-static double at_most(double a, double b) { return a <= b; }
+static double add(double a, double b)
+{
+    return a + b;
+}
+static double sub(double a, double b)
+{
+    return a - b;
+}
+static double mul(double a, double b)
+{
+    return a * b;
+}
+static double divide(double a, double b)
+{
+    return a / b;
+}
+static double bigger(double a, double b)
+{
+    return a > b ? a : b;
+}
+static double smaller(double a, double b)
+{
+    return a < b ? a : b;
+}
+static double equal(double a, double b)
+{
+    return a == b;
+}
+static double greater(double a, double b)
+{
+    return a > b;
+}
+static double less(double a, double b)
+{
+    return a < b;
+}
+static double at_least(double a, double b)
+{
+    return a >= b;
+}
+static double at_most(double a, double b)
+{
+    return a <= b;
+}
 
 static const pair_case pairs[] = {
-    {"add", add, false},         {"sub", sub, false},
-    {"mul", mul, false},         {"div", divide, false},
-    {"max", bigger, false},      {"min", smaller, false},
-    {"equal", equal, false},     {"greater", greater, false},
-    {"less", less, false},       {"greater_or_equal", at_least, false},
+    {"add", add, false},
+    {"sub", sub, false},
+    {"mul", mul, false},
+    {"div", divide, false},
+    {"max", bigger, false},
+    {"min", smaller, false},
+    {"equal", equal, false},
+    {"greater", greater, false},
+    {"less", less, false},
+    {"greater_or_equal", at_least, false},
     {"less_or_equal", at_most, false},
 };
 
@@ -139,7 +177,7 @@ START_TEST(test_bias_gradient)
 }
 END_TEST
 
-/* ---- one input -------------------------------------------------------------------------------- */
+/* ---- one input ------------------------------------------------------------------------------ */
 
 typedef struct unary_case {
     const char *op;
@@ -147,37 +185,95 @@ typedef struct unary_case {
     double tolerance;
 } unary_case;
 
-static double relu(double x) { return isnan(x) || x > 0 ? x : 0; }
-static double leaky(double x) { return x > 0 ? x : 0.25 * x; }
-static double sigmoid(double x) { return 1 / (1 + exp(-x)); }
-static double hard_swish(double x) { return x * fmin(fmax(x / 6 + 0.5, 0), 1); }
-static double hard_sigmoid(double x) { return isnan(x) ? x : fmin(fmax(0.25 * x + 0.5, 0), 1); }
-static double clipped(double x) { return isnan(x) ? x : fmin(fmax(x, 0.25), 0.5); }
-static double minus(double x) { return -x; }
-static double inverse(double x) { return 1 / x; }
-static double sign(double x) { return isnan(x) ? x : (x > 0) - (x < 0); }
-static double gelu(double x) { return 0.5 * x * (1 + erf(x / sqrt(2))); }
-static double elu(double x) { return x > 0 ? x : 0.25 * expm1(x); }
-static double selu(double x) { return 0.5 * (x > 0 ? x : 0.25 * expm1(x)); }
-static double softplus(double x) { return x > 40 ? x : log1p(exp(x)); }
-static double softsign(double x) { return x / (1 + fabs(x)); }
+static double relu(double x)
+{
+    return isnan(x) || x > 0 ? x : 0;
+}
+static double leaky(double x)
+{
+    return x > 0 ? x : 0.25 * x;
+}
+static double sigmoid(double x)
+{
+    return 1 / (1 + exp(-x));
+}
+static double hard_swish(double x)
+{
+    return x * fmin(fmax(x / 6 + 0.5, 0), 1);
+}
+static double hard_sigmoid(double x)
+{
+    return isnan(x) ? x : fmin(fmax(0.25 * x + 0.5, 0), 1);
+}
+static double clipped(double x)
+{
+    return isnan(x) ? x : fmin(fmax(x, 0.25), 0.5);
+}
+static double minus(double x)
+{
+    return -x;
+}
+static double inverse(double x)
+{
+    return 1 / x;
+}
+static double sign(double x)
+{
+    return isnan(x) ? x : (x > 0) - (x < 0);
+}
+static double gelu(double x)
+{
+    return 0.5 * x * (1 + erf(x / sqrt(2)));
+}
+static double elu(double x)
+{
+    return x > 0 ? x : 0.25 * expm1(x);
+}
+static double selu(double x)
+{
+    return 0.5 * (x > 0 ? x : 0.25 * expm1(x));
+}
+static double softplus(double x)
+{
+    return x > 40 ? x : log1p(exp(x));
+}
+static double softsign(double x)
+{
+    return x / (1 + fabs(x));
+}
 
 static const unary_case unaries[] = {
-    {"relu", relu, 0},        {"leaky_relu", leaky, 1e-7},  {"sigmoid", sigmoid, 3e-7},
-    {"tanh", tanh, 3e-7},     {"hard_swish", hard_swish, 4e-7}, {"hard_sigmoid", hard_sigmoid, 3e-7},
-    {"clip", clipped, 0},     {"sqrt", sqrt, 2e-7},         {"exp", exp, 3e-7},
-    {"log", log, 3e-7},       {"neg", minus, 0},            {"abs", fabs, 0},
-    {"reciprocal", inverse, 2e-7}, {"sign", sign, 0},       {"floor", floor, 0},
-    {"ceil", ceil, 0},        {"round", nearbyint, 0},      {"sin", sin, 3e-7},
-    {"cos", cos, 3e-7},       {"erf", erf, 3e-7},           {"gelu", gelu, 1e-6},
-    {"elu", elu, 3e-7},       {"selu", selu, 3e-7},         {"softplus", softplus, 4e-7},
+    {"relu", relu, 0},
+    {"leaky_relu", leaky, 1e-7},
+    {"sigmoid", sigmoid, 3e-7},
+    {"tanh", tanh, 3e-7},
+    {"hard_swish", hard_swish, 4e-7},
+    {"hard_sigmoid", hard_sigmoid, 3e-7},
+    {"clip", clipped, 0},
+    {"sqrt", sqrt, 2e-7},
+    {"exp", exp, 3e-7},
+    {"log", log, 3e-7},
+    {"neg", minus, 0},
+    {"abs", fabs, 0},
+    {"reciprocal", inverse, 2e-7},
+    {"sign", sign, 0},
+    {"floor", floor, 0},
+    {"ceil", ceil, 0},
+    {"round", nearbyint, 0},
+    {"sin", sin, 3e-7},
+    {"cos", cos, 3e-7},
+    {"erf", erf, 3e-7},
+    {"gelu", gelu, 1e-6},
+    {"elu", elu, 3e-7},
+    {"selu", selu, 3e-7},
+    {"softplus", softplus, 4e-7},
     {"softsign", softsign, 3e-7},
 };
 
 START_TEST(test_unary)
 {
-    static const float special[] = {0, -0.0f, 1, -1, 0.5f, 1.5f, 2.5f, -2.5f, 30, -30, INFINITY,
-                                    -INFINITY, NAN, 1e-30f, -1e-30f, 3, -3};
+    static const float special[] = {0,   -0.0f,    1,         -1,  0.5f,   1.5f,    2.5f, -2.5f, 30,
+                                    -30, INFINITY, -INFINITY, NAN, 1e-30f, -1e-30f, 3,    -3};
     const unary_case *c = &unaries[_i];
     uint64_t r = 3;
     one_step o;
@@ -282,7 +378,7 @@ START_TEST(test_nan)
 }
 END_TEST
 
-/* ---- reductions ------------------------------------------------------------------------------- */
+/* ---- reductions ----------------------------------------------------------------------------- */
 
 typedef struct reduction {
     const char *op;
@@ -292,10 +388,22 @@ typedef struct reduction {
     double (*after)(double x, double n);
 } reduction;
 
-static double square(double x) { return x * x; }
-static double mean(double x, double n) { return x / n; }
-static double root(double x, double n) { return n > 0 ? sqrt(x) : 0; }
-static double logarithm(double x, double n) { return n > 0 ? log(x) : 0; }
+static double square(double x)
+{
+    return x * x;
+}
+static double mean(double x, double n)
+{
+    return x / n;
+}
+static double root(double x, double n)
+{
+    return n > 0 ? sqrt(x) : 0;
+}
+static double logarithm(double x, double n)
+{
+    return n > 0 ? log(x) : 0;
+}
 
 static const reduction reductions[] = {
     {"reduce_mean", 0, NULL, add, mean},

@@ -55,7 +55,7 @@ START_TEST(test_transpose)
 }
 END_TEST
 
-/* ---- slice ------------------------------------------------------------------------------------ */
+/* ---- slice ---------------------------------------------------------------------------------- */
 
 /* Python's slice, element by element. */
 static int64_t python_slice(int64_t n, int64_t start, int64_t end, int64_t step, int64_t *taken)
@@ -114,7 +114,7 @@ START_TEST(test_slice)
 }
 END_TEST
 
-/* ---- pad -------------------------------------------------------------------------------------- */
+/* ---- pad ------------------------------------------------------------------------------------ */
 
 /* By walking one step at a time: slow, but plainly the meaning. */
 static int64_t pad_source(int32_t mode, int64_t p, int64_t n)
@@ -171,7 +171,7 @@ START_TEST(test_pad)
 }
 END_TEST
 
-/* ---- concat, split, gather, expand, tile ------------------------------------------------------ */
+/* ---- concat, split, gather, expand, tile ---------------------------------------------------- */
 
 START_TEST(test_concat_split)
 {
@@ -292,7 +292,8 @@ START_TEST(test_blocks)
             unravel(&big, i, fine);
             int64_t in_block = fine[2] % b * b + fine[3] % b;
             coarse[0] = fine[0];
-            coarse[1] = o.a.mode == 1 && !deep ? fine[1] * b * b + in_block : in_block * c + fine[1];
+            coarse[1] =
+                o.a.mode == 1 && !deep ? fine[1] * b * b + in_block : in_block * c + fine[1];
             coarse[2] = fine[2] / b;
             coarse[3] = fine[3] / b;
             int64_t other = ravel(&small, coarse, 4);
@@ -303,12 +304,12 @@ START_TEST(test_blocks)
 }
 END_TEST
 
-/* ---- threads ---------------------------------------------------------------------------------- */
+/* ---- threads -------------------------------------------------------------------------------- */
 
 START_TEST(test_layout_threads)
 {
     uint64_t r = 28;
-    static const char *const ops[] = {"transpose", "pad", "slice", "concat", "flatten",
+    static const char *const ops[] = {"transpose",      "pad", "slice",    "concat", "flatten",
                                       "depth_to_space", "pad", "transpose"};
     one_step o;
     one_start(&o, ops[_i]);
@@ -316,7 +317,10 @@ START_TEST(test_layout_threads)
     o.a.flag = 4;
     switch (_i) {
     case 0: o.a.list = list_of(4, (int64_t[]){0, 2, 3, 1}); break;
-    case 1: o.a.list = list_of(8, (int64_t[]){0, 0, 3, 3, 0, 0, 3, 3}); o.a.mode = 1; break;
+    case 1:
+        o.a.list = list_of(8, (int64_t[]){0, 0, 3, 3, 0, 0, 3, 3});
+        o.a.mode = 1;
+        break;
     case 2:
         o.a.list = list_of(2, (int64_t[]){1, -1});
         o.a.list2 = list_of(2, (int64_t[]){60, 0});

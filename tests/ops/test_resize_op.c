@@ -92,8 +92,8 @@ static void check_plane(const one_step *o, const line *rows, const line *columns
             continue;
         for (int64_t j = 0; j < x[2]; j++)
             for (int64_t k = 0; k < x[3]; k++)
-                want += rows->w[oy][j] * columns->w[ox][k] *
-                        in_number(o, 0, (p * x[2] + j) * x[3] + k);
+                want +=
+                    rows->w[oy][j] * columns->w[ox][k] * in_number(o, 0, (p * x[2] + j) * x[3] + k);
         if (rows->outside[oy] || columns->outside[ox])
             want = (double)o->a.extrapolation;
         expect(o, i, want, 3e-6);
@@ -193,7 +193,7 @@ START_TEST(test_aspect)
 {
     static const aspect_case cases[] = {
         {EVI_ASPECT_STRETCH, {6, 8}, {3, 2}, {3, 2}},
-        {EVI_ASPECT_NOT_LARGER, {6, 8}, {3, 2}, {2, 2}},   /* 6 / 4 = 1.5, rounded up */
+        {EVI_ASPECT_NOT_LARGER, {6, 8}, {3, 2}, {2, 2}}, /* 6 / 4 = 1.5, rounded up */
         {EVI_ASPECT_NOT_SMALLER, {6, 8}, {3, 2}, {3, 4}},
         {EVI_ASPECT_NOT_LARGER, {2, 4}, {7, 8}, {4, 8}},
         {EVI_ASPECT_NOT_SMALLER, {2, 4}, {7, 8}, {7, 14}},

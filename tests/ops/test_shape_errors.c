@@ -126,7 +126,7 @@ START_TEST(test_pairs_refused)
 }
 END_TEST
 
-/* ---- inputs that decide shapes ---------------------------------------------------------------- */
+/* ---- inputs that decide shapes -------------------------------------------------------------- */
 
 static void constant(one_step *o, const int64_t *v, int64_t n)
 {
@@ -244,8 +244,8 @@ END_TEST
 /* Empty arrays go through everything. */
 START_TEST(test_empty)
 {
-    static const char *const ops[] = {"relu", "identity", "transpose", "exp", "reduce_sum", "cast",
-                                      "abs", "flatten"};
+    static const char *const ops[] = {"relu",       "identity", "transpose", "exp",
+                                      "reduce_sum", "cast",     "abs",       "flatten"};
     uint64_t r = 1;
     for (int32_t k = 0; k < EVI_COUNT(ops); k++) {
         one_step o;
