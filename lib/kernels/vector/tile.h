@@ -36,7 +36,7 @@ INLINE void tile_run(const evk_tile *t, const int m, const int n, const int full
             bv[j] = v_load(row + j * VL);
         bv[n - 1] = full ? v_load(row + (n - 1) * VL) : v_load_t(row + (n - 1) * VL, tail);
         UNROLL for (int i = 0; i < m; i++) {
-            const vf av = v_set(a[i]);
+            const vf av = v_held(v_set(a[i]));
 
             UNROLL for (int j = 0; j < n; j++)
                 sum[i][j] = v_fma(av, bv[j], sum[i][j]);
