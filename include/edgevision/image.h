@@ -261,8 +261,7 @@ EV_API ev_status ev_tensor_to_image(const ev_tensor *tensor, int64_t entry,
  *
  * @param path    [borrow] ends in .png, .jpg, .jpeg, .ppm, .pgm or .pnm, which says the kind
  * @param quality of a JPEG, 1..100; 0: the default, 90
- * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_IO; EV_ERR_MEMORY; EV_ERR_UNSUPPORTED: this build was made
- *         without codecs (PNM can always be written)
+ * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_IO; EV_ERR_MEMORY
  *
  * Threads: any.  Since: 0.1
  */
@@ -278,8 +277,7 @@ typedef int32_t (*ev_write_fn)(void *user, const void *bytes, uint64_t n_bytes);
  * @param quality as for ev_image_save()
  * @param write   called on this thread, one or more times
  * @param user    handed to write, never read
- * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_MEMORY; EV_ERR_UNSUPPORTED; EV_ERR_CANCELLED: write asked
- *         to stop
+ * @return EV_OK; EV_ERR_ARGUMENT; EV_ERR_MEMORY; EV_ERR_CANCELLED: write asked to stop
  *
  * Threads: any.  Since: 0.1
  */

@@ -105,7 +105,8 @@ static void warp(const affine *m, const uint8_t *from, int32_t width, int32_t he
                  uint8_t *to)
 {
     const int64_t half = 1 << 15;
-    int64_t right = ((int64_t)(width - 1) << 16) + half, bottom = ((int64_t)(height - 1) << 16) + half;
+    int64_t right = ((int64_t)(width - 1) << 16) + half;
+    int64_t bottom = ((int64_t)(height - 1) << 16) + half;
     for (int64_t v = 0; v < height; v++)
         for (int64_t u = 0; u < width; u++, to += bytes) {
             int64_t x = m->x0 + m->xx * u + m->xy * v, y = m->y0 + m->yx * u + m->yy * v;

@@ -49,7 +49,7 @@ ev_status ev_dataset_select(const ev_dataset *dataset, const int32_t *items, int
     return evi_dataset_choose(dataset, items, n, out);
 }
 
-/* ---- cap and subset: some of each class -------------------------------------------------------- */
+/* ---- cap and subset: some of each class ------------------------------------------------------ */
 
 /* Mark the first `keep` items of a class in its order by chance. */
 static ev_status mark_some(const ev_dataset *d, int32_t label, int32_t keep, uint64_t seed,

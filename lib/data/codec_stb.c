@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
-/* JPEG through stb_image and stb_image_write, compiled into this file and seen by no other.  Memory
- * comes from the library's allocator.  Without the headers (or with -DEVI_CODECS_NONE) JPEG is
- * answered with EV_ERR_UNSUPPORTED; the other formats have readers of their own. */
+/* Reading JPEG through stb_image, compiled into this file and seen by no other.  Memory comes from
+ * the library's allocator.  Without the header (or with -DEVI_CODECS_NONE) JPEG is answered with
+ * EV_ERR_UNSUPPORTED; the other formats have readers of their own. */
 #include "data/image.h"
 
 #if !defined(EVI_CODECS_STB) && !defined(EVI_CODECS_SYSTEM) && !defined(EVI_CODECS_NONE)
 #if defined(__has_include)
-#if __has_include(<stb/stb_image.h>) && __has_include(<stb/stb_image_write.h>)
+#if __has_include(<stb/stb_image.h>)
 #define EVI_CODECS_STB
-#elif __has_include(<stb_image.h>) && __has_include(<stb_image_write.h>)
+#elif __has_include(<stb_image.h>)
 #define EVI_CODECS_STB
 #define EVI_STB_PLAIN_PATH
 #endif
@@ -32,15 +32,6 @@ static void *codec_malloc(size_t n)
     return block;
 }
 
-static void *codec_realloc(void *old, size_t n)
-{
-    void *block = old;
-    if (evi_realloc(codec_ctx, n, 1, &block) == EV_OK)
-        return block;
-    codec_out_of_memory = true;
-    return NULL;
-}
-
 #define STB_IMAGE_STATIC
 #define STB_IMAGE_IMPLEMENTATION
 #define STBI_ONLY_JPEG
@@ -49,25 +40,16 @@ static void *codec_realloc(void *old, size_t n)
 #define STBI_NO_LINEAR
 #define STBI_ASSERT(x) ((void)(x))
 #define STBI_MALLOC(n) codec_malloc(n)
-#define STBI_REALLOC(p, n) codec_realloc((p), (n))
+#define STBI_REALLOC(p, n) NULL /* the JPEG part grows no block */
 #define STBI_FREE(p) evi_free(p)
 #define STBI_MAX_DIMENSIONS EV_IMAGE_MAX_SIDE
-#define STB_IMAGE_WRITE_STATIC
-#define STB_IMAGE_WRITE_IMPLEMENTATION
-#define STBI_WRITE_NO_STDIO
-#define STBIW_ASSERT(x) ((void)(x))
-#define STBIW_MALLOC(n) codec_malloc(n)
-#define STBIW_REALLOC(p, n) codec_realloc((p), (n))
-#define STBIW_FREE(p) evi_free(p)
-#if defined(__GNUC__) /* the parts left out are declared and never defined; told at the file's end */
+#if defined(__GNUC__) /* parts left out are declared but never defined; told at the end */
 #pragma GCC diagnostic ignored "-Wunused-function"
 #endif
 #if defined(EVI_STB_PLAIN_PATH)
 #include <stb_image.h>
-#include <stb_image_write.h>
 #else
 #include <stb/stb_image.h>
-#include <stb/stb_image_write.h>
 #endif
 
 /* The bytes that the decoder made, as a picture. */
@@ -146,23 +128,6 @@ ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
                        wanted == 1 ? EV_PIXEL_GREY : EV_PIXEL_RGB, out);
 }
 
-static void codec_write(void *sink, void *bytes, int n)
-{
-    evi_sink_write(sink, bytes, (uint64_t)n);
-}
-
-ev_status evi_encode_jpeg(const ev_image *image, int32_t quality, evi_sink *sink)
-{
-    ev_image *packed = NULL; /* the writer knows no stride */
-    EVI_TRY(ev_image_crop(image, 0, 0, image->width, image->height, &packed));
-    codec_ctx = image->handle.ctx;
-    int done = stbi_write_jpg_to_func(codec_write, sink, packed->width, packed->height,
-                                      packed->pixel_bytes, packed->data, quality);
-    codec_ctx = NULL;
-    ev_image_destroy(packed);
-    return done != 0 ? EV_OK : evi_fail(EV_ERR_INTERNAL, "the JPEG writer failed");
-}
-
 #elif !defined(EVI_CODECS_SYSTEM)
 
 ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
@@ -170,14 +135,6 @@ ev_status evi_decode_jpeg(const evi_decode *d, ev_image **out)
     evi_jpeg_info info;
     *out = NULL;
     EVI_TRY(evi_jpeg_check(d, &info));
-    return evi_fail(EV_ERR_UNSUPPORTED, "this library was built without JPEG");
-}
-
-ev_status evi_encode_jpeg(const ev_image *image, int32_t quality, evi_sink *sink)
-{
-    (void)image;
-    (void)quality;
-    (void)sink;
     return evi_fail(EV_ERR_UNSUPPORTED, "this library was built without JPEG");
 }
 

@@ -7,7 +7,7 @@
 #include "base/base.h"
 #include <edgevision/dataset.h>
 
-/* ---- names.c: texts that live as long as their store, and sets of them ------------------------- */
+/* ---- names.c: texts that live as long as their store, and sets of them ----------------------- */
 
 typedef struct evi_text_block evi_text_block;
 
@@ -29,7 +29,8 @@ typedef struct evi_name_list {
 
 int32_t evi_name_list_find(const evi_name_list *names, const char *text); /* -1: not there */
 /* Find or append; the text is copied into the pool. */
-ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text, int32_t *out);
+ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text,
+                            int32_t *out);
 void evi_name_list_end(evi_name_list *names);
 
 /* ---- items.c --------------------------------------------------------------------------------- */

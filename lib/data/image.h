@@ -49,7 +49,7 @@ ev_status evi_image_as(const ev_image *image, int32_t format, ev_image **out);
 
 ev_status evi_check_resize(int32_t mode, const char *function);
 
-/* ---- to_tensor.c ------------------------------------------------------------------------------- */
+/* ---- to_tensor.c ----------------------------------------------------------------------------- */
 
 /* Options made ready: what each byte becomes in each channel. */
 typedef struct evi_pixel_map {
@@ -65,7 +65,7 @@ ev_status evi_pixel_map_make(const ev_pixel_options *opt, int32_t channels, cons
 void evi_pixel_map_apply(const evi_pixel_map *map, const uint8_t *from, int64_t stride,
                          int32_t width, int32_t height, evi_real *to);
 
-/* ---- decoders: a picture in the format asked for, which is RGB, BGR, RGBA or GREY ---------------- */
+/* ---- decoders: a picture in the format asked for, which is RGB, BGR, RGBA or GREY ------------ */
 
 typedef struct evi_decode {
     ev_context *ctx;

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- the lock, which is nothing without threads ------------------------------------------------ */
+/* ---- the lock, which is nothing without threads ---------------------------------------------- */
 
 static void lock(ev_loader *l)
 {
@@ -40,7 +40,7 @@ static void call_workers(ev_loader *l)
 #endif
 }
 
-/* ---- entries: all with the lock held, which is let go while a picture is made -------------------- */
+/* ---- entries: all with the lock held, which is let go while a picture is made ---------------- */
 
 /* Take note of what became of an entry.  Of several failures the first entry's is kept, so that the
  * answer does not depend on which thread was faster. */
@@ -66,7 +66,8 @@ static void make_entry(ev_loader *l, evi_slot *s, int32_t worker)
     int32_t entry = s->next++, item = s->items[entry];
     unlock(l);
     int64_t count = (int64_t)l->map.channels * l->opt.width * l->opt.height;
-    ev_status status = evi_loader_make(l, item, worker, (evi_real *)s->images->data + entry * count);
+    evi_real *to = (evi_real *)s->images->data + entry * count;
+    ev_status status = evi_loader_make(l, item, worker, to);
     lock(l);
     finish_entry(l, s, entry, status);
 }

@@ -80,7 +80,8 @@ static ev_status grow(evi_name_list *names, ev_context *ctx)
     return EV_OK;
 }
 
-ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text, int32_t *out)
+ev_status evi_name_list_add(evi_name_list *names, evi_text_pool *pool, const char *text,
+                            int32_t *out)
 {
     int32_t found = evi_name_list_find(names, text);
     if (found < 0) {

@@ -89,7 +89,8 @@ static bool convert_fast(const ev_image *image, const uint8_t *row, int32_t form
             to[i + 1] = row[i + 1];
             to[i + 2] = row[i];
         }
-    } else if (image->format == EV_PIXEL_GREY && (format == EV_PIXEL_RGB || format == EV_PIXEL_BGR)) {
+    } else if (image->format == EV_PIXEL_GREY &&
+               (format == EV_PIXEL_RGB || format == EV_PIXEL_BGR)) {
         for (int64_t i = 0; i < n; i++)
             memset(to + 3 * i, row[i], 3);
     } else {

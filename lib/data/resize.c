@@ -149,8 +149,8 @@ static void resample_row(const axis *a, const uint8_t *from, int32_t c, int16_t 
 }
 
 /* One output row from the middle picture. */
-static void resample_column(const axis *a, int64_t i, const int16_t *middle, int64_t n, int32_t *sum,
-                            uint8_t *to)
+static void resample_column(const axis *a, int64_t i, const int16_t *middle, int64_t n,
+                            int32_t *sum, uint8_t *to)
 {
     for (int64_t x = 0; x < n; x++)
         sum[x] = 1 << 19;
