@@ -62,6 +62,7 @@ typedef struct evi_draft_node {
     const evi_edge *outs[EVI_ONNX_MAX_ARGS];
     const char *name, *op;                 /* op: of ONNX */
     int32_t n_in, n_out;
+    bool all_axes;                         /* Resize: no attribute 'axes' */
     const char *inputs[EVI_ONNX_MAX_ARGS]; /* "": absent */
     const char *outputs[EVI_ONNX_MAX_ARGS];
 } evi_draft_node;

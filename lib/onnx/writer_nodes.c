@@ -67,7 +67,7 @@ static bool left_out(const evi_draft_node *n, const evi_onnx_rule *rule)
         return a->auto_pad != EVI_AUTO_PAD_NONE || (is_op(n, "ConvTranspose") && a->list.set);
     if (is_op(n, "Gemm") && rule->kind == EVI_RULE_FLOAT)
         return a->alpha == 0 && a->beta == 0; /* both 0: not given */
-    return false;
+    return n->all_axes && strcmp(rule->attr, "axes") == 0;
 }
 
 static bool is_default(const evi_onnx_rule *rule, const void *at)
@@ -90,10 +90,13 @@ static void put_rule(evi_draft *w, const evi_draft_node *n, const evi_onnx_rule 
     const void *at = (const char *)&n->node->a + rule->offset;
     const evi_list *list = at;
     bool flat = n->in[0] != NULL && n->in[0]->shape.rank == 3;
-    if (rule->since > w->opset && !is_default(rule, at))
-        w->need_opset = EVI_MAX(w->need_opset, rule->since);
-    if (rule->since > w->opset || left_out(n, rule))
+    if (left_out(n, rule))
         return;
+    if (rule->since > w->opset) {
+        if (!is_default(rule, at))
+            w->need_opset = EVI_MAX(w->need_opset, rule->since);
+        return;
+    }
     switch (rule->kind) {
     case EVI_RULE_INT: put_attr_int(t, rule->attr, *(const int32_t *)at); break;
     case EVI_RULE_FLOAT: put_attr_float(t, rule->attr, *(const float *)at); break;

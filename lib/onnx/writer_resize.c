@@ -20,6 +20,7 @@ static void set_inputs(evi_draft_node *n, const char *scales, const char *sizes)
     n->inputs[2] = scales;
     n->inputs[3] = sizes;
     n->n_in = sizes[0] != '\0' ? 4 : 3;
+    n->all_axes = true;
 }
 
 /* Scales of all dimensions that give just the sizes of the result. */
@@ -70,6 +71,7 @@ ev_status evi_draft_fix_resize(evi_draft *w, evi_draft_node *n)
     if (a->list2.set && a->aspect != EVI_ASPECT_STRETCH) {
         EVI_TRY(constant(w, n, "sizes", EV_TYPE_INT64, a->list2.n, a->list2.v, &name));
         set_inputs(n, "", name);
+        n->all_axes = !a->list3.set;
         return EV_OK;
     }
     bool exact = exact_scales(n, scales);

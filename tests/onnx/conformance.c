@@ -147,11 +147,12 @@ int main(int argc, char **argv)
     ev_context *ctx = NULL;
     if (ev_context_create(&opt, &ctx) != EV_OK)
         return 1;
+    uint64_t before = ev_context_memory_bytes(ctx);
     for (int n = 0; fgets(line, sizeof(line), index) != NULL; n++)
         if (n > 0)
             run_row(ctx, base, line, verbose, &t);
     fclose(index);
-    uint64_t left = ev_context_memory_bytes(ctx);
+    uint64_t left = ev_context_memory_bytes(ctx) - before;
     ev_context_destroy(ctx);
     print_table(&t);
     if (left != 0)

@@ -81,6 +81,7 @@ pb_error pb_compare(const ev_tensor *got, const ev_tensor *want, double atol, do
         if (fabs(b) > e.peak)
             e.peak = fabs(b);
     }
+    e.relative = e.absolute == 0 ? 0 : e.absolute / e.peak;
     return e;
 }
 
@@ -184,6 +185,7 @@ static ev_status run_set(ev_context *ctx, const char *folder, int32_t set, const
             out->error.reason = e.reason;
         out->error.worst = EVI_MAX(out->error.worst, e.worst);
         out->error.absolute = EVI_MAX(out->error.absolute, e.absolute);
+        out->error.relative = EVI_MAX(out->error.relative, e.relative);
         out->error.peak = EVI_MAX(out->error.peak, e.peak);
         ev_tensor_destroy(want);
     }

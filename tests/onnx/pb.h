@@ -21,6 +21,7 @@ typedef struct pb_error {
     double worst;        /* largest |a-b| / (atol + rtol |b|) */
     double peak;         /* largest |b| */
     double absolute;     /* largest |a-b| */
+    double relative;     /* absolute / peak; over several outputs the worst of them */
     const char *reason;  /* why they cannot be compared at all, or NULL */
 } pb_error;
 /* Integers must be equal (worst is then infinite where they are not). */
