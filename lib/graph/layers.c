@@ -275,9 +275,10 @@ static ev_status norm_layer(ev_model *m, ev_value x, const ev_norm_options *o, b
     const char *name = layer_name(m, o->name, "norm", made);
     int32_t inputs[5] = { x, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE };
     int32_t n = batch ? 4 : affine ? 2 : 0;
+    int64_t channels = edge->shape.dim[1]; /* drawing a weight may move the edges */
     for (int32_t i = 0; i < n; i++) {
         bool trainable = parts[i].trainable && o->affine >= 0;
-        evi_param p = vector_param(edge->shape.dim[1], trainable, parts[i].start);
+        evi_param p = vector_param(channels, trainable, parts[i].start);
         EVI_TRY(weight(m, name, parts[i].part, &p, &inputs[i + 1]));
     }
     return add1(m, batch ? "batch_norm" : "instance_norm", &a, name, inputs, n + 1, out);
