@@ -112,6 +112,7 @@ struct ev_session {
     int32_t trap_nan;
     ev_tensor *outputs;
     const void **last_inputs;
+    const void **given; /* room for those of a run */
 };
 
 /* ---- for the trainer ------------------------------------------------------------------------------ */

@@ -67,18 +67,17 @@ ev_status ev_session_run(ev_session *session, const ev_tensor *const *inputs, in
     EVI_CHECK_HANDLE(session, EVI_MAGIC_SESSION);
     const ev_plan *plan = session->plan;
     EVI_TRY(check_versions(plan));
-    const void *few[16];
-    if (n_inputs != plan->n_inputs || n_inputs > EVI_COUNT(few) || (n_inputs > 0 && inputs == NULL))
+    if (n_inputs != plan->n_inputs || (n_inputs > 0 && inputs == NULL))
         return evi_fail(EV_ERR_ARGUMENT, "ev_session_run: %d inputs given, the model has %d",
                         (int)n_inputs, (int)plan->n_inputs);
     int64_t batch = 0;
     for (int32_t i = 0; i < n_inputs; i++) {
         EVI_TRY(check_input(plan, i, inputs[i], &batch));
-        few[i] = inputs[i]->data;
+        session->given[i] = inputs[i]->data;
     }
     evi_crew *crew = evi_crew_begin(session->handle.ctx);
     ev_status status =
-        evi_session_forward(session, crew, few, n_inputs, EVI_MAX(batch, 1), 0);
+        evi_session_forward(session, crew, session->given, n_inputs, EVI_MAX(batch, 1), 0);
     evi_crew_end(crew);
     EVI_TRY(status);
     return copy_outputs(session, outputs, n_outputs);

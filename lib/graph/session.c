@@ -13,7 +13,7 @@ static layout lay_out(const ev_plan *plan)
     layout l;
     l.outputs = evi_round_up(sizeof(ev_session), EVI_ALIGN);
     l.inputs = l.outputs + (uint64_t)plan->n_outputs * sizeof(ev_tensor);
-    l.arena = evi_round_up(l.inputs + (uint64_t)plan->n_inputs * sizeof(void *), EVI_ALIGN);
+    l.arena = evi_round_up(l.inputs + 2 * (uint64_t)plan->n_inputs * sizeof(void *), EVI_ALIGN);
     l.scratch = l.arena + evi_round_up(plan->arena_bytes, EVI_ALIGN);
     l.total = l.scratch + evi_round_up(plan->scratch_bytes, EVI_ALIGN);
     return l;
@@ -117,6 +117,7 @@ static ev_status create(ev_plan *plan, evi_real *const *grads, ev_session **out)
     session->plan = plan;
     session->outputs = (ev_tensor *)(void *)(block + l.outputs);
     session->last_inputs = (const void **)(void *)(block + l.inputs);
+    session->given = session->last_inputs + plan->n_inputs;
     session->arena = block + l.arena;
     session->scratch = block + l.scratch;
     bind_memory(session, grads);
@@ -193,6 +194,14 @@ static ev_status check_finite(const ev_session *session, const evi_step *s, int3
     return EV_OK;
 }
 
+static int64_t planned_batch(const ev_plan *plan)
+{
+    for (int32_t i = 0; i < plan->n_inputs; i++)
+        if (plan->values[plan->inputs[i]].per_image)
+            return plan->values[plan->inputs[i]].edge.shape.dim[0];
+    return 1;
+}
+
 ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *const *inputs,
                               int32_t n_inputs, int64_t batch, uint64_t counter)
 {
@@ -200,9 +209,9 @@ ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *c
     if (n_inputs != plan->n_inputs || batch < 1)
         return evi_fail(EV_ERR_ARGUMENT, "%d inputs and %lld images given, the plan has %d inputs",
                         (int)n_inputs, (long long)batch, (int)plan->n_inputs);
-    if (plan->batch_locked && session->batch != 0 && batch != session->batch)
+    if (plan->batch_locked && batch != planned_batch(plan))
         return evi_fail(EV_ERR_SHAPE, "this model computes with the number of images: make a plan for "
-                        "each (this one is for %d)", (int)plan->max_batch);
+                        "each (this one is for %lld)", (long long)planned_batch(plan));
     EVI_TRY(set_batch(session, batch));
     bind_inputs(session, inputs);
     int32_t fault = 0;
