@@ -68,26 +68,56 @@ static void bn_prepare(evi_step *s)
         s->saved_bytes = (uint64_t)b.c * 2 * sizeof(evi_real);
 }
 
+/* Channels are worked on in groups: where a channel is one number to a picture ([N,C]), the inner
+ * loops run over the channels of a group, else over the plane of one channel. */
+enum { GROUP = 64 };
+
+typedef struct group {
+    int64_t first, count;            /* channels */
+    double sum[GROUP], other[GROUP]; /* of x and (x - mean)^2; backward: of dy and dy (x - mean) */
+    evi_real mean[GROUP];
+    evi_real a[GROUP], b[GROUP], c[GROUP]; /* y = a x + b;  dx = a dy + b x + c */
+} group;
+
 typedef struct moments {
     evi_real mean, variance;
 } moments;
 
-/* Two passes, so that a large mean costs no digits; the parts are added in order, in double. */
-static moments measure(const evi_step *s, const bn_shape *b, int64_t channel)
+static void sum_rows(const evi_step *s, const bn_shape *b, group *g)
 {
-    double count = (double)b->n * (double)b->plane, sum = 0, squares = 0;
-    int64_t step = b->c * b->plane;
-    const evi_real *x = evi_in(s, 0) + channel * b->plane;
-    for (int64_t i = 0; i < b->n; i++)
-        sum += b->plane == 1 ? x[i * step] : s->k->sum(b->plane, x + i * step);
-    evi_real mean = (evi_real)(sum / count);
     for (int64_t i = 0; i < b->n; i++) {
-        if (b->plane == 1)
-            squares += (double)((x[i * step] - mean) * (x[i * step] - mean));
-        else
-            squares += s->k->sum_squares(b->plane, x + i * step, mean);
+        const evi_real *x = evi_in(s, 0) + i * b->c + g->first;
+        for (int64_t c = 0; c < g->count; c++)
+            g->sum[c] += x[c];
     }
-    return (moments){mean, (evi_real)(squares / count)};
+    for (int64_t c = 0; c < g->count; c++)
+        g->mean[c] = (evi_real)(g->sum[c] / (double)b->n);
+    for (int64_t i = 0; i < b->n; i++) {
+        const evi_real *x = evi_in(s, 0) + i * b->c + g->first;
+        for (int64_t c = 0; c < g->count; c++)
+            g->other[c] += (x[c] - g->mean[c]) * (x[c] - g->mean[c]);
+    }
+}
+
+/* Two passes, so that a large mean costs no digits; the parts are added in order, in double. */
+static void measure(const evi_step *s, const bn_shape *b, group *g)
+{
+    double count = (double)b->n * (double)b->plane;
+    for (int64_t c = 0; c < g->count; c++)
+        g->sum[c] = g->other[c] = 0;
+    if (b->plane == 1)
+        sum_rows(s, b, g);
+    for (int64_t c = 0; b->plane > 1 && c < g->count; c++) {
+        const evi_real *x = evi_in(s, 0) + (g->first + c) * b->plane;
+        int64_t step = b->c * b->plane;
+        for (int64_t i = 0; i < b->n; i++)
+            g->sum[c] += s->k->sum(b->plane, x + i * step);
+        g->mean[c] = (evi_real)(g->sum[c] / count);
+        for (int64_t i = 0; i < b->n; i++)
+            g->other[c] += s->k->sum_squares(b->plane, x + i * step, g->mean[c]);
+    }
+    for (int64_t c = 0; c < g->count; c++)
+        g->other[c] /= count;
 }
 
 static evi_real mixed(const evi_step *s, evi_real running, evi_real batch)
@@ -114,30 +144,38 @@ static void move_running(const evi_step *s, const bn_shape *b, int64_t channel, 
     }
 }
 
-static void forward_channel(const evi_step *s, const bn_shape *b, int64_t channel)
+static void find_slopes(const evi_step *s, const bn_shape *b, group *g)
 {
-    moments now = {evi_in(s, 3)[channel], evi_in(s, 4)[channel]};
-    if (uses_batch(s)) {
-        now = measure(s, b, channel);
-        move_running(s, b, channel, now);
+    for (int64_t c = 0; c < g->count; c++) {
+        int64_t channel = g->first + c;
+        moments now = {evi_in(s, 3)[channel], evi_in(s, 4)[channel]};
+        if (uses_batch(s)) {
+            now = (moments){g->mean[c], (evi_real)g->other[c]};
+            move_running(s, b, channel, now);
+        }
+        evi_real inverse = 1 / sqrt(now.variance + (evi_real)s->a.epsilon);
+        if (s->training) {
+            ((evi_real *)s->saved)[2 * channel] = now.mean;
+            ((evi_real *)s->saved)[2 * channel + 1] = inverse;
+        }
+        g->a[c] = evi_in(s, 1)[channel] * inverse;
+        g->b[c] = evi_in(s, 2)[channel] - now.mean * g->a[c];
     }
-    evi_real inverse = 1 / sqrt(now.variance + (evi_real)s->a.epsilon);
-    if (s->training) {
-        ((evi_real *)s->saved)[2 * channel] = now.mean;
-        ((evi_real *)s->saved)[2 * channel + 1] = inverse;
-    }
-    evi_real slope = evi_in(s, 1)[channel] * inverse;
-    evi_real shift = evi_in(s, 2)[channel] - now.mean * slope;
+}
+
+static void apply(const evi_step *s, const bn_shape *b, const group *g)
+{
     evk_act act = evi_step_act(s);
     for (int64_t i = 0; i < b->n; i++) {
-        int64_t at = (i * b->c + channel) * b->plane;
-        evi_real *y = evi_out(s, 0) + at;
+        const evi_real *x = evi_in(s, 0) + (i * b->c + g->first) * b->plane;
+        evi_real *y = evi_out(s, 0) + (i * b->c + g->first) * b->plane;
         if (b->plane == 1)
-            *y = evi_in(s, 0)[at] * slope + shift;
-        else
-            s->k->affine(b->plane, evi_in(s, 0) + at, slope, shift, y);
+            for (int64_t c = 0; c < g->count; c++)
+                y[c] = x[c] * g->a[c] + g->b[c];
+        for (int64_t c = 0; b->plane > 1 && c < g->count; c++)
+            s->k->affine(b->plane, x + c * b->plane, g->a[c], g->b[c], y + c * b->plane);
         if (act.kind != EVK_ACT_NONE)
-            s->k->act(b->plane, y, 0, &act, y);
+            s->k->act(g->count * b->plane, y, 0, &act, y);
     }
 }
 
@@ -145,14 +183,21 @@ static void forward_range(void *arg, int64_t first, int64_t count)
 {
     const evi_step *s = arg;
     bn_shape b = shape_of(&s->a, &s->in[0]->shape);
-    for (int64_t c = first; c < first + count; c++)
-        forward_channel(s, &b, c);
+    int64_t most = b.plane == 1 ? GROUP : 1; /* one channel at a time stays in the cache */
+    for (int64_t c = 0; c < count; c += most) {
+        group g = {.first = first + c, .count = EVI_MIN(most, count - c)};
+        if (uses_batch(s))
+            measure(s, &b, &g);
+        find_slopes(s, &b, &g);
+        apply(s, &b, &g);
+    }
 }
 
 static void for_channels(evi_step *s, evi_range_fn fn)
 {
     bn_shape b = shape_of(&s->a, &s->in[0]->shape);
-    evi_for_ranges(s->crew, b.c, 16384 / (b.n * b.plane) + 1, fn, s);
+    int64_t piece = EVI_MAX(16384 / (b.n * b.plane), b.plane == 1 ? GROUP : 1);
+    evi_for_ranges(s->crew, b.c, piece, fn, s);
 }
 
 static void bn_forward(evi_step *s)
@@ -172,23 +217,53 @@ static void add_to_vector(evi_step *s, int32_t i, int64_t channel, evi_real valu
         s->in[i]->grad[channel] = evi_grad_is_first(s, i) ? value : s->in[i]->grad[channel] + value;
 }
 
-static void backward_input(evi_step *s, const bn_shape *b, int64_t channel, double s1, double s2)
+static void back_sums(const evi_step *s, const bn_shape *b, group *g)
 {
-    evi_real mean = ((const evi_real *)s->saved)[2 * channel];
-    evi_real inverse = ((const evi_real *)s->saved)[2 * channel + 1];
+    for (int64_t i = 0; i < b->n; i++) {
+        int64_t at = (i * b->c + g->first) * b->plane;
+        const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
+        for (int64_t c = 0; b->plane == 1 && c < g->count; c++) {
+            g->sum[c] += dy[c];
+            g->other[c] += dy[c] * (x[c] - g->mean[c]);
+        }
+        for (int64_t c = 0; b->plane > 1 && c < g->count; c++) {
+            int64_t p = c * b->plane;
+            g->sum[c] += s->k->sum(b->plane, dy + p);
+            g->other[c] += s->k->sum_products(b->plane, dy + p, x + p, g->mean[c]);
+        }
+    }
+}
+
+static void back_slopes(evi_step *s, const bn_shape *b, group *g)
+{
     double m = (double)b->n * (double)b->plane;
-    evi_real a1 = evi_in(s, 1)[channel] * inverse;
-    evi_real a2 = (evi_real)(-a1 * (double)inverse * (double)inverse * s2 / m);
-    evi_real a3 = (evi_real)(-a1 * s1 / m - (double)a2 * (double)mean);
+    for (int64_t c = 0; c < g->count; c++) {
+        int64_t channel = g->first + c;
+        double inverse = (double)((const evi_real *)s->saved)[2 * channel + 1];
+        double a1 = (double)evi_in(s, 1)[channel] * inverse;
+        double a2 = -a1 * inverse * inverse * g->other[c] / m;
+        g->a[c] = (evi_real)a1;
+        g->b[c] = (evi_real)a2;
+        g->c[c] = (evi_real)(-a1 * g->sum[c] / m - a2 * (double)g->mean[c]);
+        add_to_vector(s, 1, channel, (evi_real)(g->other[c] * inverse));
+        add_to_vector(s, 2, channel, (evi_real)g->sum[c]);
+    }
+}
+
+static void back_apply(const evi_step *s, const bn_shape *b, const group *g)
+{
     bool add = !evi_grad_is_first(s, 0);
     for (int64_t i = 0; i < b->n; i++) {
-        int64_t at = (i * b->c + channel) * b->plane;
+        int64_t at = (i * b->c + g->first) * b->plane;
         const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
         evi_real *dx = s->in[0]->grad + at;
         if (b->plane == 1)
-            *dx = (add ? *dx : 0) + a1 * *dy + a2 * *x + a3;
-        else
-            s->k->affine2(b->plane, dy, x, a1, a2, a3, dx, add);
+            for (int64_t c = 0; c < g->count; c++)
+                dx[c] = (add ? dx[c] : 0) + g->a[c] * dy[c] + g->b[c] * x[c] + g->c[c];
+        for (int64_t c = 0; b->plane > 1 && c < g->count; c++) {
+            int64_t p = c * b->plane;
+            s->k->affine2(b->plane, dy + p, x + p, g->a[c], g->b[c], g->c[c], dx + p, add);
+        }
     }
 }
 
@@ -196,19 +271,15 @@ static void backward_range(void *arg, int64_t first, int64_t count)
 {
     evi_step *s = arg;
     bn_shape b = shape_of(&s->a, &s->in[0]->shape);
-    for (int64_t c = first; c < first + count; c++) {
-        evi_real mean = ((const evi_real *)s->saved)[2 * c];
-        double s1 = 0, s2 = 0;
-        for (int64_t i = 0; i < b.n; i++) {
-            int64_t at = (i * b.c + c) * b.plane;
-            const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
-            s1 += b.plane == 1 ? *dy : s->k->sum(b.plane, dy);
-            s2 += b.plane == 1 ? *dy * (*x - mean) : s->k->sum_products(b.plane, dy, x, mean);
-        }
-        add_to_vector(s, 1, c, (evi_real)(s2 * (double)((const evi_real *)s->saved)[2 * c + 1]));
-        add_to_vector(s, 2, c, (evi_real)s1);
+    int64_t most = b.plane == 1 ? GROUP : 1;
+    for (int64_t at = 0; at < count; at += most) {
+        group g = {.first = first + at, .count = EVI_MIN(most, count - at)};
+        for (int64_t c = 0; c < g.count; c++)
+            g.mean[c] = ((const evi_real *)s->saved)[2 * (g.first + c)];
+        back_sums(s, &b, &g);
+        back_slopes(s, &b, &g);
         if (s->in[0]->grad != NULL)
-            backward_input(s, &b, c, s1, s2);
+            back_apply(s, &b, &g);
     }
 }
 

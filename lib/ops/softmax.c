@@ -145,7 +145,9 @@ static void back_block(const evi_step *s, const rows_shape *r, int64_t b, bool i
     const evi_real *y = evi_out(s, 0) + at, *dy = s->out[0]->grad + at;
     evi_real *dx = s->in[0]->grad + at, sum[BLOCK] = {0};
     bool first = evi_grad_is_first(s, 0);
-    for (int64_t i = 0; i < r->size; i++)
+    if (r->inner == 1)
+        sum[0] = is_log ? s->k->sum(r->size, dy) : s->k->sum_products(r->size, dy, y, 0);
+    for (int64_t i = 0; r->inner > 1 && i < r->size; i++)
         for (int64_t j = 0; j < columns; j++)
             sum[j] += dy[i * r->inner + j] * (is_log ? 1 : y[i * r->inner + j]);
     for (int64_t i = 0; i < r->size; i++) {

@@ -27,6 +27,11 @@ ev_status evi_window_shape(const evi_window *w, const evi_shape *x, int64_t chan
 static inline void evi_window_taps(int64_t start, int64_t kernel, int64_t dilation, int64_t size,
                                    int64_t *first, int64_t *last)
 {
+    if (dilation == 1) { /* without division, which would cost more than the taps */
+        *first = start < 0 ? -start : 0;
+        *last = EVI_MIN(kernel, size - start);
+        return;
+    }
     *first = start < 0 ? (-start + dilation - 1) / dilation : 0;
     *last = start < size ? EVI_MIN(kernel, (size - start + dilation - 1) / dilation) : 0;
 }
