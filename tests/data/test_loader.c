@@ -203,9 +203,9 @@ START_TEST(unreadable)
     ev_augment_options augment;
     t_write(t_path(path, dir, "07.png"), "not a picture", 13);
     t_write(t_path(path, dir, "08.png"), "P6", 2);
-    for (int threads = -1; threads <= 3; threads += 2) {
+    for (int n_threads = -1; n_threads <= 3; n_threads += 2) {
         options(&opt, &augment);
-        opt.n_threads = threads;
+        opt.n_threads = n_threads;
         opt.shuffle = 0;
         ev_loader *loader = NULL;
         int32_t n = 0, good = 0, bad = 0;
