@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Epoch after epoch over a dataset. */
+#include "data/loader.h"
 #include "train/trainer.h"
 
 #include <math.h>
@@ -47,6 +48,7 @@ static ev_status train_epoch(ev_trainer *t)
         t->inputs[0] = images->data;
         t->inputs[1] = labels;
         EVI_TRY(evi_train_step(t, n, labels));
+        t->state.batch = t->train->batch; /* it may have passed over one that cannot be read */
         EVI_TRY(save_after_step(t));
         EVI_TRY(tell_step(t));
     }
