@@ -92,6 +92,7 @@ typedef struct pad_job {
     uint64_t value; /* the constant, as bits */
     const char *src;
     char *dst;
+    const evi_kernels *k;
     const evi_real *dy;
     evi_real *dx;
     bool first;
@@ -240,14 +241,37 @@ static void pad_forward(evi_step *s)
                    pad_rows, &job);
 }
 
+static void back_ends(const pad_job *job, int64_t from, int64_t to, const evi_real *dy,
+                      evi_real *dx)
+{
+    int32_t last = job->rank - 1;
+    for (int64_t i = from; i < to; i++) {
+        int64_t at = source(job->mode, i - job->begin[last], job->in[last]);
+        if (at >= 0)
+            dx[at] += dy[i];
+    }
+}
+
+/* The part that was copied is one call; only what lies beside it is looked up. */
+static void back_row(const pad_job *job, const evi_real *dy, evi_real *dx)
+{
+    int32_t last = job->rank - 1;
+    int64_t out = job->out[last], begin = job->begin[last];
+    int64_t from = EVI_MIN(EVI_MAX(begin, 0), out);
+    int64_t to = EVI_MAX(EVI_MIN(begin + job->in[last], out), from);
+    back_ends(job, 0, from, dy, dx);
+    if (to > from)
+        job->k->axpy(to - from, 1, dy + from, dx + (from - begin));
+    back_ends(job, to, out, dy, dx);
+}
+
 /* Several outputs may come from one input: a block is one task, in the order of its rows. */
 static void back_block(void *arg, int64_t task, int32_t worker)
 {
     (void)worker;
     const pad_job *job = arg;
     int32_t last = job->rank - 1;
-    int64_t width = job->out[last], n = job->in[last], begin = job->begin[last];
-    int64_t rows = job->out_block / width;
+    int64_t width = job->out[last], rows = job->out_block / width;
     evi_real *dx = job->dx + task * job->in_block;
     if (job->first)
         memset(dx, 0, (size_t)job->in_block * sizeof(evi_real));
@@ -256,11 +280,7 @@ static void back_block(void *arg, int64_t task, int32_t worker)
         const evi_real *dy = job->dy + task * job->out_block + r * width;
         if (to < 0)
             continue;
-        for (int64_t i = 0; i < width; i++) {
-            int64_t at = source(job->mode, i - begin, n);
-            if (at >= 0)
-                dx[to + at] += dy[i];
-        }
+        back_row(job, dy, dx + to);
     }
 }
 
@@ -274,6 +294,7 @@ static void pad_backward(evi_step *s)
         evi_grad_start(s, 0);
         return;
     }
+    job.k = s->k;
     job.dy = s->out[0]->grad;
     job.dx = s->in[0]->grad;
     job.first = evi_grad_is_first(s, 0);

@@ -220,6 +220,7 @@ static void resize_prepare(evi_step *s)
 /* ---- running -------------------------------------------------------------------------------- */
 
 typedef struct pass_job {
+    const evi_kernels *k;
     const evi_real *from;
     evi_real *to;
     evi_taps t;
@@ -248,12 +249,7 @@ static void blend(const pass_job *job, const evi_real *from, int64_t o, evi_real
             evi_real w = weight[k];
             if (w == 0)
                 continue; /* an infinity out of reach must not become NaN */
-            if (started)
-                for (int64_t i = 0; i < inner; i++)
-                    to[i] += w * x[i];
-            else
-                for (int64_t i = 0; i < inner; i++)
-                    to[i] = w * x[i];
+            (started ? job->k->axpy : job->k->scale)(inner, w, x, to);
             started = true;
         }
         if (!started)
@@ -308,9 +304,14 @@ static void spread_back(const pass_job *job, const evi_real *dy, evi_real *dx)
     for (int64_t o = 0; o < t->n_out; o++) {
         const int32_t *at = t->index + o * t->n_taps;
         const evi_real *w = t->weight + o * t->n_taps;
-        for (int64_t k = 0; at[0] >= 0 && k < t->n_taps; k++)
-            for (int64_t i = 0; w[k] != 0 && i < job->inner; i++)
-                dx[at[k] * job->inner + i] += w[k] * dy[o * job->inner + i];
+        for (int64_t k = 0; at[0] >= 0 && k < t->n_taps; k++) {
+            if (w[k] == 0)
+                continue;
+            if (job->inner == 1)
+                dx[at[k]] += w[k] * dy[o];
+            else
+                job->k->axpy(job->inner, w[k], dy + o * job->inner, dx + at[k] * job->inner);
+        }
     }
 }
 
@@ -374,7 +375,7 @@ static void resize_forward(evi_step *s)
     for (int32_t i = 0; i < w.p.n; i++) {
         int32_t axis = w.p.axis[i];
         int64_t outer;
-        pass_job job = {.from = from, .n = now.dim[axis]};
+        pass_job job = {.k = s->k, .from = from, .n = now.dim[axis]};
         job.to = i == w.p.n - 1 ? evi_out(s, 0) : w.buffer[i & 1];
         job.outside = (evi_real)s->a.extrapolation;
         evi_resize_table(&s->a, &w.r, axis, now.dim[axis], w.p.n_taps[i], w.table, &job.t);
@@ -402,7 +403,7 @@ static void resize_backward(evi_step *s)
     for (int32_t i = w.p.n - 1; i >= 0; i--) {
         int32_t axis = w.p.axis[i];
         int64_t outer, n = s->in[0]->shape.dim[axis];
-        pass_job job = {.from = from, .n = n, .first = i > 0 || first};
+        pass_job job = {.k = s->k, .from = from, .n = n, .first = i > 0 || first};
         job.to = i == 0 ? dx : w.buffer[i & 1];
         evi_resize_table(&s->a, &w.r, axis, n, w.p.n_taps[i], w.table, &job.t);
         around(&now, axis, &outer, &job.inner);
