@@ -19,9 +19,7 @@ static ev_status out_size(evi_attrs *a, int32_t axis, int64_t size, int64_t want
         (a->auto_pad == EVI_AUTO_PAD_SAME_UPPER || a->auto_pad == EVI_AUTO_PAD_SAME_LOWER))
         wanted = size * a->stride[axis];
     if (wanted >= 0) {
-        int64_t total = EVI_MAX(full - wanted, 0), half = total / 2;
-        a->pad[axis] = (int32_t)(a->auto_pad == EVI_AUTO_PAD_SAME_UPPER ? half : total - half);
-        a->pad[axis + 2] = (int32_t)(total - a->pad[axis]);
+        EVI_TRY(evi_window_split(a, axis, EVI_MAX(full - wanted, 0)));
         *out = wanted;
     } else {
         if (a->auto_pad == EVI_AUTO_PAD_VALID)

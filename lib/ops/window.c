@@ -44,16 +44,25 @@ ev_status evi_window_kernel(evi_attrs *a, const evi_shape *w)
 
 /* SAME of ONNX: ceil(size / stride) outputs, the odd pixel of padding at the end (UPPER) or at the
  * beginning (LOWER). */
-static void auto_pad(evi_attrs *a, int32_t axis, int64_t size)
+static ev_status auto_pad(evi_attrs *a, int32_t axis, int64_t size)
 {
     int64_t reach = (int64_t)a->dilation[axis] * (a->kernel[axis] - 1) + 1;
     int64_t out = (size + a->stride[axis] - 1) / a->stride[axis];
     int64_t total = EVI_MAX((out - 1) * a->stride[axis] + reach - size, 0);
     if (a->auto_pad == EVI_AUTO_PAD_VALID)
         total = 0;
+    return evi_window_split(a, axis, total);
+}
+
+ev_status evi_window_split(evi_attrs *a, int32_t axis, int64_t total)
+{
+    if (total > INT32_MAX)
+        return evi_fail(EV_ERR_SHAPE, "a window of %d taps, %d apart, would need %lld of padding",
+                        (int)a->kernel[axis], (int)a->dilation[axis], (long long)total);
     int64_t half = total / 2;
     a->pad[axis] = (int32_t)(a->auto_pad == EVI_AUTO_PAD_SAME_UPPER ? half : total - half);
     a->pad[axis + 2] = (int32_t)(total - a->pad[axis]);
+    return EV_OK;
 }
 
 static ev_status out_size(const evi_attrs *a, int32_t axis, int64_t size, int64_t *out)
@@ -80,8 +89,8 @@ ev_status evi_window_infer(evi_attrs *a, const evi_shape *x, evi_window *w)
     EVI_TRY(evi_window_check(a, x));
     int64_t h = x->rank == 4 ? x->dim[2] : 1, width = x->dim[x->rank - 1];
     if (a->auto_pad != EVI_AUTO_PAD_NONE) {
-        auto_pad(a, 0, h);
-        auto_pad(a, 1, width);
+        EVI_TRY(auto_pad(a, 0, h));
+        EVI_TRY(auto_pad(a, 1, width));
     }
     evi_shape unknown = {0};
     evi_window_get(a, x, &unknown, w);

@@ -18,6 +18,9 @@ ev_status evi_window_kernel(evi_attrs *a, const evi_shape *weights);
 ev_status evi_window_check(const evi_attrs *a, const evi_shape *x);
 /* The same, then resolve auto_pad into a->pad and find the size of the output. */
 ev_status evi_window_infer(evi_attrs *a, const evi_shape *x, evi_window *w);
+/* Padding `total` along one axis in two parts, the odd one at the end for SAME_UPPER and at the
+ * beginning otherwise. */
+ev_status evi_window_split(evi_attrs *a, int32_t axis, int64_t total);
 /* What infer found, for the shapes of this run. */
 void evi_window_get(const evi_attrs *a, const evi_shape *x, const evi_shape *y, evi_window *w);
 /* Output shape of the rank of x: [n, channels, out_h, out_w] or [n, channels, out_w]. */

@@ -127,6 +127,41 @@ static void check_fused(golden_case *c, const evi_kernels *k)
     one_end(o);
 }
 
+/* In inference a picture has the same bits alone as in the batch. */
+static void check_alone(golden_case *c, const evi_kernels *k)
+{
+    static const char *const batched[] = {
+        "conv2d",          "conv_transpose2d",    "dense",      "max_pool2d",    "average_pool2d",
+        "global_max_pool", "global_average_pool", "batch_norm", "instance_norm", "lrn"};
+    one_step *o = &c->step;
+    bool is_batched = false;
+    for (int32_t i = 0; i < EVI_COUNT(batched); i++)
+        is_batched = is_batched || strcmp(o->op->name, batched[i]) == 0;
+    if (strcmp(o->op->name, "dense") == 0) /* C may have a row for each picture */
+        is_batched = !o->a.trans_a && (o->n_in < 3 || o->in_edge[2].shape.rank == 1);
+    int64_t n = o->in_edge[0].shape.rank > 0 ? o->in_edge[0].shape.dim[0] : 1;
+    if (!is_batched || n < 2)
+        return;
+    run(c, false, k, NULL);
+    int64_t x_size = one_count_in(o, 0) / n, y_size = one_count_out(o, 0) / n;
+    evi_real *x = one_memory((uint64_t)(n * x_size) * sizeof(evi_real));
+    evi_real *y = one_memory((uint64_t)(n * y_size) * sizeof(evi_real));
+    memcpy(x, one_in(o, 0), (size_t)(n * x_size) * sizeof(evi_real));
+    memcpy(y, one_out(o, 0), (size_t)(n * y_size) * sizeof(evi_real));
+    o->in[0]->shape.dim[0] = 1;
+    o->out[0]->shape.dim[0] = 1;
+    for (int64_t i = 0; i < n; i++) {
+        memcpy(one_in(o, 0), x + i * x_size, (size_t)x_size * sizeof(evi_real));
+        one_forward(o, NULL);
+        if (memcmp(one_out(o, 0), y + i * y_size, (size_t)y_size * sizeof(evi_real)) != 0)
+            ck_abort_msg("case %d, %s with %s: picture %lld has other bits alone", c->line,
+                         o->op->name, k->name, (long long)i);
+    }
+    free(x);
+    free(y);
+    one_end(o);
+}
+
 static void check_case(golden_case *c, const evi_kernels *k, evi_crew *crew, worst_of *worst)
 {
     bool training = c->training || has_gradients(c);
@@ -152,6 +187,7 @@ static void check_case(golden_case *c, const evi_kernels *k, evi_crew *crew, wor
             worst->forward = EVI_MAX(worst->forward, error_of(c, &c->expected[i], k->name));
     one_end(&c->step);
     check_fused(c, k);
+    check_alone(c, k);
 }
 
 /* The operation's place in the table, made when it is met first. */

@@ -48,6 +48,11 @@ static void huge_pad(evi_attrs *a)
 {
     a->pad[0] = a->pad[1] = a->pad[2] = a->pad[3] = 2147483647;
 }
+static void far_taps(evi_attrs *a)
+{
+    a->dilation[0] = a->dilation[1] = 2147483647;
+    a->auto_pad = EVI_AUTO_PAD_SAME_LOWER;
+}
 static void axis7(evi_attrs *a)
 {
     a->axis = 7;
@@ -84,6 +89,14 @@ static const bad_case bad_cases[] = {
     {"conv2d", 2, {2, 2}, {{1, 3}, {4, 3}}, NULL, EV_ERR_SHAPE, "rank"},
     {"conv2d", 2, {4, 4}, {{0, 3, 8, 8}, {4, 3, 3, 3}}, NULL, EV_ERR_SHAPE, "empty"},
     {"conv2d", 2, {4, 4}, {{1, 3, 8, 8}, {4, 3, 3, 3}}, huge_pad, EV_ERR_SHAPE, "output"},
+    {"conv2d", 2, {4, 4}, {{1, 3, 8, 8}, {4, 3, 3, 3}}, far_taps, EV_ERR_SHAPE, "padding"},
+    {"conv_transpose2d",
+     2,
+     {4, 4},
+     {{1, 3, 8, 8}, {3, 4, 3, 3}},
+     far_taps,
+     EV_ERR_SHAPE,
+     "padding"},
     {"conv_transpose2d", 2, {4, 4}, {{1, 3, 8, 8}, {4, 3, 3, 3}}, NULL, EV_ERR_SHAPE, "fit"},
     {"conv_transpose2d",
      2,
