@@ -283,7 +283,8 @@ EV_API ev_status ev_trainer_step(ev_trainer *trainer, const ev_feed *feeds, int3
  *
  * @return EV_OK; EV_ERR_CANCELLED: a callback asked to stop; EV_ERR_DIVERGED: the line says at
  *         which step; EV_ERR_STATE: no training set; an error of the loader, of saving, or
- *EV_ERR_MEMORY 
+ *         EV_ERR_MEMORY
+ *
  * Threads: single.  Since: 0.1
  */
 EV_API ev_status ev_trainer_run(ev_trainer *trainer);
@@ -403,7 +404,8 @@ typedef struct ev_evaluate_options {
  * @param opt     [borrow] NULL: all defaults
  * @param out     [new]    ev_metrics_destroy()
  * @return EV_OK; EV_ERR_SHAPE; EV_ERR_ARGUMENT; an error of the loader; EV_ERR_VERSION;
- *EV_ERR_MEMORY 
+ *         EV_ERR_MEMORY
+ *
  * Threads: any.  Since: 0.1
  */
 EV_API ev_status ev_evaluate(ev_context *ctx, ev_model *model, ev_dataset *dataset,

@@ -110,7 +110,8 @@ EV_API ev_status ev_zoo_resnet_small(ev_context *ctx, int32_t depth, const ev_zo
 /**
  * Draw ResNet-18 (He et al. 2016, table 1): a 7x7 convolution of 64 and a maximum, four stages of
  * two blocks with 64, 128, 256 and 512 filters, 1x1 convolutions on the shortcuts that change
- *shape. 
+ * shape.
+ *
  * @return as ev_zoo_arch()
  *
  * Threads: any.  Since: 0.1

@@ -187,3 +187,25 @@ ev_dataset *tt_pictures(ev_context *ctx, int32_t n, uint64_t seed)
     free(labels);
     return set;
 }
+
+tt_job tt_start(ev_context *ctx)
+{
+    tt_job j = { .ctx = ctx };
+    j.model = tt_picture_net(ctx);
+    j.train = tt_pictures(ctx, 45, 11);
+    j.valid = tt_pictures(ctx, 20, 12);
+    EV_OPTIONS_INIT(&j.o);
+    j.o.batch_size = 8;
+    j.o.max_epochs = 3;
+    j.o.learning_rate = 3e-3f;
+    j.o.loader_threads = -1;
+    return j;
+}
+
+void tt_end(tt_job *j)
+{
+    ev_dataset_destroy(j->train);
+    ev_dataset_destroy(j->valid);
+    ev_model_destroy(j->model);
+    ev_context_destroy(j->ctx);
+}

@@ -4,6 +4,7 @@
 int main(void)
 {
     SRunner *r = srunner_create(tt_run_suite());
+    srunner_add_suite(r, tt_calls_suite());
     srunner_add_suite(r, tt_checkpoint_suite());
     srunner_add_suite(r, tt_metrics_suite());
     srunner_run_all(r, CK_NORMAL);

@@ -4,40 +4,11 @@
 
 #include <math.h>
 
-typedef struct run {
-    ev_context *ctx;
-    ev_model *model;
-    ev_dataset *train, *valid;
-    ev_train_options o;
-} run;
-
-static run start(ev_context *ctx)
-{
-    run r = { .ctx = ctx };
-    r.model = tt_picture_net(ctx);
-    r.train = tt_pictures(ctx, 45, 11);
-    r.valid = tt_pictures(ctx, 20, 12);
-    EV_OPTIONS_INIT(&r.o);
-    r.o.batch_size = 8;
-    r.o.max_epochs = 3;
-    r.o.learning_rate = 3e-3f;
-    r.o.loader_threads = -1;
-    return r;
-}
-
-static void end(run *r)
-{
-    ev_dataset_destroy(r->train);
-    ev_dataset_destroy(r->valid);
-    ev_model_destroy(r->model);
-    ev_context_destroy(r->ctx);
-}
-
 /* ---- the same bits ------------------------------------------------------------------------- */
 
 static uint32_t crc_with_threads(int32_t n_threads)
 {
-    run r = start(t_context(NULL, n_threads));
+    tt_job r = tt_start(t_context(NULL, n_threads));
     ev_augment_options a;
     ev_trainer *t = NULL;
     EV_OPTIONS_INIT(&a);
@@ -54,7 +25,7 @@ static uint32_t crc_with_threads(int32_t n_threads)
     ck_assert_int_eq(ev_trainer_steps(t), 18);
     uint32_t crc = tt_weights_crc(r.model);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
     return crc;
 }
 
@@ -70,7 +41,7 @@ START_TEST(seed_and_dropout_matter)
 {
     uint32_t crc[4];
     for (int32_t i = 0; i < 4; i++) {
-        run r = start(t_context(NULL, 1));
+        tt_job r = tt_start(t_context(NULL, 1));
         ev_trainer *t = NULL;
         r.o.max_epochs = 1;
         r.o.seed = i == 1 ? 2 : 1;
@@ -80,7 +51,7 @@ START_TEST(seed_and_dropout_matter)
         t_ok(ev_trainer_run(t));
         crc[i] = tt_weights_crc(r.model);
         ev_trainer_destroy(t);
-        end(&r);
+        tt_end(&r);
         for (int32_t k = 0; k < i; k++)
             ck_assert_uint_ne(crc[i], crc[k]);
     }
@@ -90,7 +61,7 @@ END_TEST
 /* The trainer's dropout option leaves the model as it was drawn. */
 START_TEST(dropout_is_put_back)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     ev_trainer *t = NULL;
     float before = 0;
     int32_t found = 0;
@@ -104,7 +75,7 @@ START_TEST(dropout_is_put_back)
     ck_assert_int_eq(found, 1);
     ck_assert(before == 0.25f);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -112,7 +83,7 @@ END_TEST
 
 START_TEST(it_learns)
 {
-    run r = start(t_context(NULL, 2));
+    tt_job r = tt_start(t_context(NULL, 2));
     ev_trainer *t = NULL;
     ev_metrics *m = NULL;
     ev_epoch e;
@@ -136,7 +107,7 @@ START_TEST(it_learns)
     }
     ev_metrics_destroy(m);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -145,7 +116,7 @@ static int32_t stop_at_epoch(void *user, const ev_epoch *e)
     return e->index == *(const int32_t *)user;
 }
 
-static double valid_loss(const run *r)
+static double valid_loss(const tt_job *r)
 {
     ev_metrics *m = NULL;
     t_ok(ev_evaluate(r->ctx, r->model, r->valid, NULL, &m));
@@ -157,7 +128,7 @@ static double valid_loss(const run *r)
 /* A rate so high that the first epoch stays the best: patience ends the run there. */
 START_TEST(early_stopping)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     ev_trainer *t = NULL;
     ev_epoch e;
     EV_OPTIONS_INIT(&e);
@@ -177,7 +148,7 @@ START_TEST(early_stopping)
     t_ok(ev_trainer_run(t)); /* it is over: nothing more happens */
     ck_assert_int_eq(ev_trainer_epoch(t), 3);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -187,7 +158,7 @@ START_TEST(cancel_and_go_on)
 {
     uint32_t crc[2];
     for (int32_t pass = 0; pass < 2; pass++) {
-        run r = start(t_context(NULL, 1));
+        tt_job r = tt_start(t_context(NULL, 1));
         ev_trainer *t = NULL;
         int32_t at = 2;
         r.o.max_epochs = 5;
@@ -207,7 +178,7 @@ START_TEST(cancel_and_go_on)
         ck_assert_int_eq(ev_trainer_epoch(t), 5);
         crc[pass] = tt_weights_crc(r.model);
         ev_trainer_destroy(t);
-        end(&r);
+        tt_end(&r);
     }
     ck_assert_uint_eq(crc[0], crc[1]);
 }
@@ -221,7 +192,7 @@ static int32_t stop_at_step(void *user, const ev_step *s)
 
 START_TEST(cancel_in_mid_epoch)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     ev_trainer *t = NULL;
     int32_t at = 8;
     r.o.on_step = stop_at_step;
@@ -234,7 +205,7 @@ START_TEST(cancel_in_mid_epoch)
     t_ok(ev_trainer_run(t));
     ck_assert_int_eq(ev_trainer_steps(t), 18);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -242,7 +213,7 @@ END_TEST
 
 START_TEST(divergence_leaves_weights)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     const int64_t dims[4] = { 4, 3, 12, 12 };
     ev_trainer *t = NULL;
     double loss = 0;
@@ -266,13 +237,13 @@ START_TEST(divergence_leaves_weights)
     ev_tensor_destroy(x);
     ev_tensor_destroy(y);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
 START_TEST(run_that_diverges)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     ev_trainer *t = NULL;
     r.o.optimizer = EV_OPTIMIZER_SGD;
     r.o.learning_rate = 1e6f;
@@ -285,7 +256,7 @@ START_TEST(run_that_diverges)
         ck_assert(isfinite(w[i]));
     free(w);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -313,7 +284,7 @@ static int32_t reduce(void *user, int32_t vector, int32_t n_vectors, float *grad
 
 START_TEST(reduce_hook)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     const int64_t dims[4] = { 4, 3, 12, 12 };
     ev_trainer *t = NULL;
     hook h = { .clear = true };
@@ -347,7 +318,7 @@ START_TEST(reduce_hook)
     ev_tensor_destroy(x);
     ev_tensor_destroy(y);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -355,7 +326,7 @@ END_TEST
 
 START_TEST(frozen_weights_stay)
 {
-    run r = start(t_context(NULL, 1));
+    tt_job r = tt_start(t_context(NULL, 1));
     ev_trainer *t = NULL;
     ev_tensor *frozen = NULL, *trained = NULL;
     r.o.optimizer = EV_OPTIMIZER_ADAMW; /* its decay would move a weight without gradient */
@@ -372,7 +343,7 @@ START_TEST(frozen_weights_stay)
     ev_tensor_destroy(frozen);
     ev_tensor_destroy(trained);
     ev_trainer_destroy(t);
-    end(&r);
+    tt_end(&r);
 }
 END_TEST
 
@@ -439,176 +410,6 @@ START_TEST(schedules)
 }
 END_TEST
 
-/* ---- memory -------------------------------------------------------------------------------- */
-
-/* The answer is exact, and a step takes nothing more. */
-START_TEST(memory_is_known)
-{
-    t_hooks h = { 0 };
-    ev_context *ctx = t_context(&h, 2);
-    const int64_t dims[4] = { 6, 3, 12, 12 };
-    ev_model *m = tt_picture_net(ctx);
-    ev_trainer *t = NULL;
-    ev_memory memory;
-    ev_train_options o;
-    EV_OPTIONS_INIT(&memory);
-    EV_OPTIONS_INIT(&o);
-    o.batch_size = 6;
-    o.monitor = EV_MONITOR_TRAIN_LOSS;
-    o.checkpoint = "somewhere";
-    ev_tensor *x = tt_tensor(ctx, 1, 4, dims), *y = tt_label_tensor(ctx, 2, 6, 3);
-    const ev_feed feeds[2] = { { "image", x }, { "labels", y } };
-    t_ok(ev_trainer_memory(ctx, m, 0, &o, &memory));
-    uint64_t before = ev_context_memory_bytes(ctx);
-    t_ok(ev_trainer_create(ctx, m, NULL, NULL, &o, &t));
-    uint64_t took = ev_context_memory_bytes(ctx) - before;
-    uint64_t told = memory.plan_bytes + memory.session_bytes + memory.training_bytes;
-    ck_assert_uint_eq(memory.total_bytes, told + memory.weights_bytes);
-    ck_assert_uint_eq(took, told);
-    t_ok(ev_trainer_step(t, feeds, 2, NULL, 0));
-    long n = atomic_load(&h.n_allocs);
-    for (int32_t i = 0; i < 3; i++)
-        t_ok(ev_trainer_step(t, feeds, 2, NULL, 0));
-    ck_assert_int_eq(atomic_load(&h.n_allocs), n);
-    ev_trainer_destroy(t);
-    ev_tensor_destroy(x);
-    ev_tensor_destroy(y);
-    ev_model_destroy(m);
-    ev_context_destroy(ctx);
-    ck_assert_int_eq(atomic_load(&h.n_live), 0);
-}
-END_TEST
-
-static ev_status train_little(ev_context *ctx, void *arg)
-{
-    ev_model *m = NULL;
-    ev_trainer *t = NULL;
-    ev_train_options o;
-    const ev_zoo_options z = { .struct_size = sizeof(z), .width = 12, .n_classes = 3 };
-    ev_dataset *set = NULL;
-    ev_tensor *images = NULL;
-    const int64_t dims[4] = { 6, 3, 12, 12 };
-    const int32_t labels[6] = { 0, 1, 2, 0, 1, 2 };
-    (void)arg;
-    EV_OPTIONS_INIT(&o);
-    o.batch_size = 4;
-    o.max_epochs = 1;
-    o.loader_threads = -1;
-    ev_status status = ev_zoo_arch(ctx, 1, &z, &m);
-    if (status == EV_OK)
-        status = ev_model_init(m, 1);
-    if (status == EV_OK)
-        status = ev_tensor_create(ctx, EV_TYPE_UINT8, 4, dims, &images);
-    if (status == EV_OK)
-        status = ev_dataset_from_tensor(ctx, images, labels, 3, NULL, &set);
-    if (status == EV_OK)
-        status = ev_trainer_create(ctx, m, set, set, &o, &t);
-    if (status == EV_OK)
-        status = ev_trainer_run(t);
-    ev_trainer_destroy(t);
-    ev_dataset_destroy(set);
-    ev_tensor_destroy(images);
-    ev_model_destroy(m);
-    return status;
-}
-
-START_TEST(out_of_memory)
-{
-    ck_assert_int_gt(t_each_alloc(train_little, NULL, 1, 0), 100);
-}
-END_TEST
-
-/* ---- bad calls ----------------------------------------------------------------------------- */
-
-START_TEST(bad_feeds)
-{
-    run r = start(t_context(NULL, 1));
-    const int64_t dims[4] = { 4, 3, 12, 12 }, wrong[4] = { 4, 3, 12, 11 };
-    const int64_t many[4] = { 9, 3, 12, 12 };
-    ev_trainer *t = NULL;
-    double loss[2];
-    t_ok(ev_trainer_create(r.ctx, r.model, NULL, NULL, &r.o, &t));
-    t_status(ev_trainer_run(t), EV_ERR_STATE);
-    ev_tensor *x = tt_tensor(r.ctx, 1, 4, dims), *y = tt_label_tensor(r.ctx, 2, 4, 3);
-    ev_tensor *bad = tt_tensor(r.ctx, 1, 4, wrong), *big = tt_tensor(r.ctx, 1, 4, many);
-    ev_tensor *y3 = tt_label_tensor(r.ctx, 2, 3, 3);
-    ev_feed f[3] = { { "image", x }, { "labels", y }, { "labels", y } };
-    t_ok(ev_trainer_step(t, f, 2, loss, 1));
-    t_status(ev_trainer_step(t, f, 2, loss, 2), EV_ERR_ARGUMENT);
-    t_status(ev_trainer_step(t, f, 1, loss, 1), EV_ERR_ARGUMENT);
-    t_status(ev_trainer_step(t, f, 3, loss, 1), EV_ERR_ARGUMENT);
-    t_status(ev_trainer_step(t, NULL, 2, loss, 1), EV_ERR_ARGUMENT);
-    t_status(ev_trainer_step(NULL, f, 2, loss, 1), EV_ERR_ARGUMENT);
-    f[0].name = "picture";
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_ARGUMENT);
-    f[0] = (ev_feed){ "image", bad };
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_SHAPE);
-    f[0].tensor = big;
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_SHAPE);
-    f[0].tensor = y;
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_SHAPE);
-    f[0].tensor = NULL;
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_ARGUMENT);
-    f[0].tensor = x;
-    f[1].tensor = y3;
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_SHAPE);
-    f[1].tensor = y;
-    ((int32_t *)ev_tensor_data(y))[2] = 3;
-    t_status(ev_trainer_step(t, f, 2, loss, 1), EV_ERR_ARGUMENT);
-    ck_assert_int_eq(ev_trainer_steps(t), 1);
-    ev_tensor_destroy(x);
-    ev_tensor_destroy(y);
-    ev_tensor_destroy(bad);
-    ev_tensor_destroy(big);
-    ev_tensor_destroy(y3);
-    ev_trainer_destroy(t);
-    end(&r);
-}
-END_TEST
-
-static void refused(run *r, ev_status expected)
-{
-    ev_trainer *t = NULL;
-    t_status(ev_trainer_create(r->ctx, r->model, r->train, r->valid, &r->o, &t), expected);
-    ck_assert_ptr_null(t);
-    EV_OPTIONS_INIT(&r->o);
-}
-
-START_TEST(bad_options)
-{
-    run r = start(t_context(NULL, 1));
-    const float two[2] = { 1, 1 };
-    r.o.optimizer = 9;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.learning_rate = -1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.learning_rate = (float)NAN;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.beta2 = 1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.l2 = -1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.batch_size = -3;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.max_epochs = -1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.dropout = 1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.schedule = 7;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.monitor = -1;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.nesterov = 1; /* Adam has no momentum */
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.class_weights = two;
-    r.o.n_class_weights = 2;
-    refused(&r, EV_ERR_ARGUMENT);
-    r.o.struct_size = 2;
-    refused(&r, EV_ERR_ARGUMENT);
-    end(&r);
-}
-END_TEST
-
 Suite *tt_run_suite(void)
 {
     Suite *s = suite_create("training runs");
@@ -625,10 +426,6 @@ Suite *tt_run_suite(void)
     tcase_add_test(c, reduce_hook);
     tcase_add_test(c, frozen_weights_stay);
     tcase_add_test(c, schedules);
-    tcase_add_test(c, memory_is_known);
-    tcase_add_test(c, out_of_memory);
-    tcase_add_test(c, bad_feeds);
-    tcase_add_test(c, bad_options);
     suite_add_tcase(s, c);
     return s;
 }

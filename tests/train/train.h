@@ -36,7 +36,18 @@ ev_model *tt_picture_net(ev_context *ctx);
 /* n pictures of 12x12 in 3 classes that can be told apart, noisy. */
 ev_dataset *tt_pictures(ev_context *ctx, int32_t n, uint64_t seed);
 
+/* What a run needs: a model, 45 and 20 pictures, options for 3 epochs of 6 steps. */
+typedef struct tt_job {
+    ev_context *ctx;
+    ev_model *model;
+    ev_dataset *train, *valid;
+    ev_train_options o;
+} tt_job;
+tt_job tt_start(ev_context *ctx);
+void tt_end(tt_job *j); /* ends the context too */
+
 Suite *tt_parity_suite(void);
+Suite *tt_calls_suite(void);
 Suite *tt_run_suite(void);
 Suite *tt_checkpoint_suite(void);
 Suite *tt_metrics_suite(void);
