@@ -333,6 +333,7 @@ static void end_draft(evi_draft *w)
 {
     evi_text_end(&w->nodes);
     evi_onnx_names_end(&w->names);
+    evi_onnx_names_end(&w->node_names);
     for (int32_t i = 0; i < w->n_blocks; i++)
         evi_free(w->blocks[i]);
     evi_free(w->blocks);

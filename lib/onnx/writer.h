@@ -26,7 +26,7 @@ typedef struct evi_draft {
     int32_t need_opset; /* that something asked for */
     evi_text nodes;     /* encoded fields of the graph */
     int32_t n_nodes;
-    evi_onnx_names names;    /* that are taken */
+    evi_onnx_names names, node_names; /* that are taken */
     void **blocks;      /* names and small constants, freed at the end */
     int32_t n_blocks, cap_blocks;
     evi_store **stores;
@@ -45,8 +45,9 @@ typedef struct evi_draft {
 ev_status evi_draft_graph(evi_draft *w);
 /* A block of the writer's own. */
 ev_status evi_draft_block(evi_draft *w, uint64_t n_bytes, void *out);
-/* A name that nothing has yet: `wish`, or `wish` with a number.  Lives as long as the writer. */
+/* A name that no value has yet: `wish`, or `wish` with a number.  Lives as long as the writer. */
 ev_status evi_draft_name(evi_draft *w, const char *wish, const char **out);
+ev_status evi_draft_node_name(evi_draft *w, const char *wish, const char **out); /* for nodes */
 ev_status evi_draft_add_tensor(evi_draft *w, const evi_draft_tensor *t);
 /* A constant of the writer's own, elements copied; its name. */
 ev_status evi_draft_constant(evi_draft *w, const char *wish, int32_t type, const evi_shape *shape,
@@ -69,10 +70,11 @@ typedef struct evi_draft_node {
 
 ev_status evi_draft_write_node(evi_draft *w, evi_draft_node *n);
 ev_status evi_draft_fix_resize(evi_draft *w, evi_draft_node *n); /* writer_resize.c */
-ev_status evi_draft_concat(evi_draft *w, const char *const *inputs, int32_t n_in, int32_t axis,
-                           const char *output);
+/* A node with the attribute axis alone. */
+ev_status evi_draft_axis_node(evi_draft *w, const char *op, const char *const *inputs,
+                              int32_t n_in, int32_t axis, const char *output);
 /* A node without attributes. */
-ev_status evi_draft_plain_node(evi_draft *w, const char *op, const char *name,
-                             const char *const *inputs, int32_t n_in, const char *output);
+ev_status evi_draft_plain_node(evi_draft *w, const char *op, const char *const *inputs,
+                               int32_t n_in, const char *output);
 
 #endif

@@ -32,7 +32,7 @@ ev_status evi_draft_block(evi_draft *w, uint64_t n_bytes, void *out)
     return EV_OK;
 }
 
-ev_status evi_draft_name(evi_draft *w, const char *wish, const char **out)
+static ev_status new_name(evi_draft *w, evi_onnx_names *taken, const char *wish, const char **out)
 {
     uint64_t length = EVI_MIN(strlen(wish), EVI_MAX_NAME - 12); /* room for a number */
     char *name = NULL;
@@ -41,12 +41,22 @@ ev_status evi_draft_name(evi_draft *w, const char *wish, const char **out)
     memcpy(name, wish, length);
     name[length] = '\0';
     for (int32_t n = 2; known; n++) {
-        EVI_TRY(evi_onnx_names_add(&w->names, (evi_span){name, strlen(name)}, 0, &known));
+        EVI_TRY(evi_onnx_names_add(taken, (evi_span){name, strlen(name)}, 0, &known));
         if (known)
             snprintf(name + length, 16, "_%d", (int)n);
     }
     *out = name;
     return EV_OK;
+}
+
+ev_status evi_draft_name(evi_draft *w, const char *wish, const char **out)
+{
+    return new_name(w, &w->names, wish, out);
+}
+
+ev_status evi_draft_node_name(evi_draft *w, const char *wish, const char **out)
+{
+    return new_name(w, &w->node_names, wish, out);
 }
 
 ev_status evi_draft_add_tensor(evi_draft *w, const evi_draft_tensor *t)
@@ -190,10 +200,9 @@ static ev_status write_op(evi_draft *w, instance *in, const evi_node *node)
     EVI_TRY(evi_calloc(w->ctx, 1, sizeof(*n), &n));
     snprintf(name, sizeof(name), "%s%s", in->prefix, node->name);
     n->node = node;
-    n->name = name;
     n->n_in = node->n_in;
     n->n_out = node->n_out;
-    ev_status status = EV_OK;
+    ev_status status = evi_draft_node_name(w, name, &n->name);
     for (int32_t i = 0; i < node->n_in && status == EV_OK; i++) {
         n->in[i] = node->in[i] == EV_NO_VALUE ? NULL : &in->model->values[node->in[i]].edge;
         status = operand(w, in, node->in[i], &n->inputs[i]);
@@ -214,7 +223,7 @@ static ev_status write_op(evi_draft *w, instance *in, const evi_node *node)
 static ev_status copy_value(evi_draft *w, const char *from, const char *to)
 {
     w->n_nodes++;
-    return evi_draft_plain_node(w, "Identity", to, &from, 1, to);
+    return evi_draft_plain_node(w, "Identity", &from, 1, to);
 }
 
 /* Results of a call have the names they have inside, or are copied where the caller wants others. */
@@ -410,6 +419,7 @@ ev_status evi_draft_graph(evi_draft *w)
     uint64_t n = (uint64_t)w->model->n_values;
     EVI_TRY(evi_model_stores(w->model, &w->stores, &w->n_stores));
     EVI_TRY(evi_onnx_names_start(&w->names, w->ctx, n));
+    EVI_TRY(evi_onnx_names_start(&w->node_names, w->ctx, n));
     EVI_TRY(evi_calloc(w->ctx, (uint64_t)w->model->n_inputs, sizeof(char *), &w->input_names));
     EVI_TRY(evi_calloc(w->ctx, (uint64_t)w->model->n_outputs, sizeof(char *), &w->output_names));
     ev_status status = evi_calloc(w->ctx, n, sizeof(char *), &in.names);

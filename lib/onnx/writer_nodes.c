@@ -322,19 +322,13 @@ static ev_status fix_softmax(evi_draft *w, evi_draft_node *n)
         return EV_OK;
     EVI_TRY(wish_for(n, "shape", wish, sizeof(wish)));
     EVI_TRY(evi_draft_name(w, wish, &shape));
-    EVI_TRY(evi_draft_plain_node(w, "Shape", shape, n->inputs, 1, shape));
+    EVI_TRY(evi_draft_plain_node(w, "Shape", n->inputs, 1, shape));
     EVI_TRY(wish_for(n, "rows", wish, sizeof(wish)));
     EVI_TRY(evi_draft_name(w, wish, &flat));
-    uint64_t mark = evi_put_begin(&w->nodes, GRAPH_NODE);
-    evi_put_string(&w->nodes, NODE_INPUT, n->inputs[0]);
-    evi_put_string(&w->nodes, NODE_OUTPUT, flat);
-    evi_put_string(&w->nodes, NODE_NAME, flat);
-    evi_put_string(&w->nodes, NODE_OP, "Flatten");
-    put_attr_int(&w->nodes, "axis", axis);
-    evi_put_end(&w->nodes, mark);
+    EVI_TRY(evi_draft_axis_node(w, "Flatten", n->inputs, 1, axis, flat));
     EVI_TRY(wish_for(n, "softmax", wish, sizeof(wish)));
     EVI_TRY(evi_draft_name(w, wish, &soft));
-    EVI_TRY(evi_draft_plain_node(w, n->node->op->onnx, soft, &flat, 1, soft));
+    EVI_TRY(evi_draft_plain_node(w, n->node->op->onnx, &flat, 1, soft));
     n->inputs[0] = soft;
     set_input(n, 1, shape);
     n->op = "Reshape";
@@ -358,7 +352,7 @@ static ev_status fix_prelu(evi_draft *w, evi_draft_node *n)
     n->n_in = 2;
     EVI_TRY(wish_for(n, "slope", wish, sizeof(wish)));
     EVI_TRY(evi_draft_name(w, wish, &slope));
-    EVI_TRY(evi_draft_plain_node(w, "Unsqueeze", slope, inputs, 2, slope));
+    EVI_TRY(evi_draft_plain_node(w, "Unsqueeze", inputs, 2, slope));
     n->inputs[1] = slope;
     return EV_OK;
 }
@@ -403,20 +397,24 @@ static void begin_node(evi_draft *w, const char *op, const char *name, const cha
     evi_put_string(&w->nodes, NODE_OP, op);
 }
 
-ev_status evi_draft_plain_node(evi_draft *w, const char *op, const char *name,
-                               const char *const *inputs, int32_t n_in, const char *output)
+ev_status evi_draft_plain_node(evi_draft *w, const char *op, const char *const *inputs,
+                               int32_t n_in, const char *output)
 {
+    const char *name = NULL;
+    EVI_TRY(evi_draft_node_name(w, output, &name));
     uint64_t mark = evi_put_begin(&w->nodes, GRAPH_NODE);
     begin_node(w, op, name, inputs, n_in, &output, 1);
     evi_put_end(&w->nodes, mark);
     return w->nodes.status;
 }
 
-ev_status evi_draft_concat(evi_draft *w, const char *const *inputs, int32_t n_in, int32_t axis,
-                           const char *output)
+ev_status evi_draft_axis_node(evi_draft *w, const char *op, const char *const *inputs,
+                              int32_t n_in, int32_t axis, const char *output)
 {
+    const char *name = NULL;
+    EVI_TRY(evi_draft_node_name(w, output, &name));
     uint64_t mark = evi_put_begin(&w->nodes, GRAPH_NODE);
-    begin_node(w, "Concat", output, inputs, n_in, &output, 1);
+    begin_node(w, op, name, inputs, n_in, &output, 1);
     put_attr_int(&w->nodes, "axis", axis);
     evi_put_end(&w->nodes, mark);
     return w->nodes.status;

@@ -23,14 +23,16 @@ static void set_inputs(evi_draft_node *n, const char *scales, const char *sizes)
     n->all_axes = true;
 }
 
-/* Scales of all dimensions that give just the sizes of the result. */
+/* Scales of all dimensions that give just the sizes of the result, whether a reader multiplies in
+ * float or in double. */
 static bool exact_scales(const evi_draft_node *n, evi_real *scales)
 {
     const evi_shape *x = &n->in[0]->shape, *y = &n->out->shape;
     for (int32_t i = 0; i < x->rank; i++) {
         float scale = (float)((double)y->dim[i] / (double)x->dim[i]);
         scales[i] = (evi_real)scale;
-        if ((int64_t)(scale * (float)x->dim[i]) != y->dim[i])
+        if ((int64_t)(scale * (float)x->dim[i]) != y->dim[i] ||
+            (int64_t)((double)scale * (double)x->dim[i]) != y->dim[i])
             return false;
     }
     return true;
@@ -45,17 +47,17 @@ static ev_status computed_sizes(evi_draft *w, evi_draft_node *n, int32_t keep, c
     char wish[EVI_MAX_NAME + 64];
     snprintf(wish, sizeof(wish), "%.*s.shape", EVI_MAX_NAME, n->name);
     EVI_TRY(evi_draft_name(w, wish, &shape));
-    EVI_TRY(evi_draft_plain_node(w, "Shape", shape, n->inputs, 1, shape));
+    EVI_TRY(evi_draft_plain_node(w, "Shape", n->inputs, 1, shape));
     slice[0] = shape;
     EVI_TRY(constant(w, n, "start", EV_TYPE_INT64, 1, &zero, &slice[1]));
     EVI_TRY(constant(w, n, "end", EV_TYPE_INT64, 1, &end, &slice[2]));
     snprintf(wish, sizeof(wish), "%.*s.kept", EVI_MAX_NAME, n->name);
     EVI_TRY(evi_draft_name(w, wish, &parts[0]));
-    EVI_TRY(evi_draft_plain_node(w, "Slice", parts[0], slice, 3, parts[0]));
+    EVI_TRY(evi_draft_plain_node(w, "Slice", slice, 3, parts[0]));
     EVI_TRY(constant(w, n, "to", EV_TYPE_INT64, y->rank - keep, y->dim + keep, &parts[1]));
     snprintf(wish, sizeof(wish), "%.*s.sizes", EVI_MAX_NAME, n->name);
     EVI_TRY(evi_draft_name(w, wish, out));
-    return evi_draft_concat(w, parts, 2, 0, *out);
+    return evi_draft_axis_node(w, "Concat", parts, 2, 0, *out);
 }
 
 ev_status evi_draft_fix_resize(evi_draft *w, evi_draft_node *n)

@@ -22,7 +22,7 @@ static const model models[] = {
 /* The model through our writer, with the same data sets beside it. */
 static bool save_again(ev_context *ctx, const char *folder, const char *copy)
 {
-    char from[PB_PATH], to[PB_PATH], command[3 * PB_PATH];
+    char from[PB_PATH + 64], to[PB_PATH + 64], command[3 * PB_PATH];
     ev_model *m = NULL;
     snprintf(from, sizeof(from), "%s/model.onnx", folder);
     snprintf(to, sizeof(to), "%s/model.onnx", copy);
