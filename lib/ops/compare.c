@@ -20,17 +20,24 @@ typedef struct pair_job {
 
 static double quiet_max(double a, double b)
 {
-    return a >= b || isnan(a) ? a : b;
+    double r = a > b ? a : b; /* a maximum, without a branch; gives b when either is NaN */
+    return isnan(a) ? a : r;
 }
 
 static double quiet_min(double a, double b)
 {
-    return a <= b || isnan(a) ? a : b;
+    double r = a < b ? a : b;
+    return isnan(a) ? a : r;
 }
 
 static double plus(double a, double b)
 {
     return a + b;
+}
+
+static double power(double a, double b)
+{
+    return b == 2 ? a * a : pow(a, b);
 }
 
 /* The remainder has the divisor's sign, as in Python. */
@@ -94,10 +101,25 @@ static void put(const evi_view *y, int64_t i, double v)
     }
 }
 
+static void pair_run_real(const pair_job *job, int64_t n, const int64_t *offset,
+                          const int64_t *step)
+{
+    const evi_real *a = (const evi_real *)job->a->data + offset[1];
+    const evi_real *b = (const evi_real *)job->b->data + offset[2];
+    evi_real *y = (evi_real *)job->y->data + offset[0];
+    for (int64_t i = 0; i < n; i++)
+        y[i * step[0]] = (evi_real)job->fn((double)a[i * step[1]], (double)b[i * step[2]]);
+}
+
 /* Numbers go through double, which holds all but large int64. */
 static void pair_run(void *arg, int64_t n, const int64_t *offset, const int64_t *step)
 {
     const pair_job *job = arg;
+    if (evi_type_is_real(job->a->type) && evi_type_is_real(job->b->type) &&
+        evi_type_is_real(job->y->type)) {
+        pair_run_real(job, n, offset, step);
+        return;
+    }
     for (int64_t i = 0; i < n; i++)
         put(job->y, offset[0] + i * step[0],
             job->fn(evi_number(job->a->data, job->a->type, offset[1] + i * step[1]),
@@ -194,7 +216,7 @@ static double pair_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
                                    .forward = name_##_forward, \
                                    .channels = pair_channels,  \
                                    .flops = pair_flops};
-PAIR(pow, "Pow", pow_infer, pow)
+PAIR(pow, "Pow", pow_infer, power)
 PAIR(mod, "Mod", numbers_infer, s->a.flag ? fmod : floor_mod)
 PAIR(equal, "Equal", compare_infer, is_equal)
 PAIR(greater, "Greater", compare_infer, is_greater)

@@ -33,6 +33,7 @@ static ev_status prelu_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi
 
 /* The walk: 0 output (or its gradient), 1 x, 2 slope; for folding 0 is the slope's gradient. */
 typedef struct prelu_job {
+    const evi_kernels *k;
     const evi_real *x, *slope, *dy;
     evi_real *out;
     bool first;
@@ -43,6 +44,11 @@ static void forward_run(void *arg, int64_t n, const int64_t *offset, const int64
     const prelu_job *job = arg;
     const evi_real *x = job->x + offset[1], *slope = job->slope + offset[2];
     evi_real *y = job->out + offset[0];
+    if (step[0] == 1 && step[1] == 1 && step[2] == 0) { /* one slope: leaky relu */
+        const evk_act act = {.kind = EVK_ACT_LEAKY, .a = *slope};
+        job->k->act(n, x, 0, &act, y);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         evi_real v = x[i * step[1]], low = v * slope[i * step[2]];
         y[i * step[0]] = v > 0 ? v : low;
@@ -55,6 +61,13 @@ static void backward_run(void *arg, int64_t n, const int64_t *offset, const int6
     const evi_real *x = job->x + offset[1], *slope = job->slope + offset[2];
     const evi_real *dy = job->dy + offset[0];
     evi_real *dx = job->out + offset[0];
+    if (step[0] == 1 && step[1] == 1 && step[2] == 0) {
+        /* The kernel looks at the sign of y, which is that of x when the slope is positive; given x
+         * in its place it is right for any slope. */
+        const evk_act act = {.kind = EVK_ACT_LEAKY, .a = *slope};
+        job->k->act_back(n, NULL, x, dy, &act, dx, !job->first);
+        return;
+    }
     for (int64_t i = 0; i < n; i++) {
         evi_real g = dy[i * step[0]];
         g = x[i * step[1]] > 0 ? g : g * slope[i * step[2]];
@@ -68,8 +81,8 @@ static void slope_terms(const void *arg, int64_t n, const int64_t *offset, const
     const prelu_job *job = arg;
     const evi_real *x = job->x + offset[1], *dy = job->dy + offset[1];
     for (int64_t i = 0; i < n; i++) {
-        evi_real v = x[i * step[1]];
-        out[i] = v > 0 ? 0 : dy[i * step[1]] * v;
+        evi_real v = x[i * step[1]], low = v > 0 ? 0 : v; /* a minimum: no branch */
+        out[i] = dy[i * step[1]] * low;
     }
 }
 
@@ -84,7 +97,7 @@ static void prelu_forward(evi_step *s)
     evi_walk w;
     evi_shape slope = slope_shape(&s->a, &s->in[0]->shape, &s->in[1]->shape);
     const evi_shape *x = &s->in[0]->shape, *shapes[] = {x, x, &slope};
-    prelu_job job = {.x = evi_in(s, 0), .slope = evi_in(s, 1), .out = evi_out(s, 0)};
+    prelu_job job = {.k = s->k, .x = evi_in(s, 0), .slope = evi_in(s, 1), .out = evi_out(s, 0)};
     evi_walk_broadcast(&w, x, 3, shapes);
     evi_walk_run(s->crew, &w, forward_run, &job);
 }
@@ -95,7 +108,7 @@ static void prelu_backward(evi_step *s)
     evi_shape slope = slope_shape(&s->a, &s->in[0]->shape, &s->in[1]->shape);
     const evi_shape *x = &s->in[0]->shape, *shapes[] = {x, x, &slope};
     const evi_shape *fold[] = {&slope, x};
-    prelu_job job = {.x = evi_in(s, 0), .slope = evi_in(s, 1), .dy = s->out[0]->grad};
+    prelu_job job = {.k = s->k, .x = evi_in(s, 0), .slope = evi_in(s, 1), .dy = s->out[0]->grad};
     if (s->in[0]->grad != NULL) {
         job.out = s->in[0]->grad;
         job.first = evi_grad_is_first(s, 0);
