@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Model files: load, and what they say about their pictures. */
+#include <math.h>
+#include <string.h>
+
+#include "tool.h"
+
+int open_model(ev_context *ctx, const char *path, ev_model **out)
+{
+    char inside[PATH_SIZE];
+    if (is_folder(path)) { /* a run folder */
+        path = path_join(inside, path, "model.onnx");
+    }
+    ev_status status = ev_model_load(ctx, path, NULL, out);
+    return status == EV_OK ? 0 : fail_status(EXIT_MODEL, status, NULL);
+}
+
+int model_pixels(const ev_model *model, ev_pixel_options *pixels, int32_t *width, int32_t *height,
+                 int32_t *channels)
+{
+    ev_preprocess prepare;
+    int64_t dims[EV_MAX_RANK];
+    EV_OPTIONS_INIT(&prepare);
+    EV_OPTIONS_INIT(pixels);
+    if (ev_model_n_inputs(model) != 1 || ev_model_input_dims(model, 0, dims) != 4 ||
+        (dims[1] != 1 && dims[1] != 3)) {
+        return fail(EXIT_MODEL, "the model has no single input [N,3,H,W] or [N,1,H,W], so it "
+                                "takes no pictures; edgevision inspect shows its inputs");
+    }
+    ev_status status = ev_model_preprocess(model, &prepare);
+    if (status != EV_OK) {
+        return fail_status(EXIT_MODEL, status, NULL);
+    }
+    pixels->resize = prepare.resize;
+    pixels->color_order = prepare.bgr ? EV_PIXEL_BGR : EV_PIXEL_RGB;
+    memcpy(pixels->mean, prepare.mean, sizeof pixels->mean);
+    memcpy(pixels->std, prepare.std, sizeof pixels->std);
+    *width = (int32_t)dims[3];
+    *height = (int32_t)dims[2];
+    *channels = (int32_t)dims[1];
+    return 0;
+}
+
+const char *class_name(const ev_model *model, int32_t label, char buffer[16])
+{
+    const char *name = ev_model_class_name(model, label);
+    if (name) {
+        return name;
+    }
+    snprintf(buffer, 16, "%d", (int)label);
+    return buffer;
+}
+
+void softmax(const float *logits, int32_t n, double *out)
+{
+    double top = logits[0], sum = 0;
+    for (int32_t i = 1; i < n; i++) {
+        top = logits[i] > top ? (double)logits[i] : top;
+    }
+    for (int32_t i = 0; i < n; i++) {
+        out[i] = exp((double)logits[i] - top);
+        sum += out[i];
+    }
+    for (int32_t i = 0; i < n; i++) {
+        out[i] /= sum;
+    }
+}
