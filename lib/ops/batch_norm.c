@@ -4,8 +4,8 @@
  * Source: Ioffe, Szegedy, "Batch normalization: accelerating deep network training by reducing
  * internal covariate shift" (2015).
  *
- * Inference uses the running numbers.  Training uses the mean and the (biased) variance of the batch
- * and moves the running ones, unless the step is frozen:
+ * Inference uses the running numbers.  Training uses the mean and the (biased) variance of the
+ * batch and moves the running ones, unless the step is frozen:
  *     running = momentum * running + (1 - momentum) * batch
  * with the unbiased variance, as PyTorch does.  a.flag: BN_PER_ELEMENT is `spatial 0` of opset
  * below 9 (one scale for each element of a picture); BN_ONNX_TRAINING is `training_mode 1`, which

@@ -5,7 +5,7 @@
  *   With p = softmax(logits), class weights w (1 if absent), smoothing e, label y of a row:
  *       row loss = -(1-e) w_y log p_y - (e/C) sum_c w_c log p_c
  *   and the mean divides by the sum of the w_y, not by the rows.
- * soft_cross_entropy: target probabilities t of the logits' shape, temperature T (alpha; 0 means 1):
+ * soft_cross_entropy: target probabilities t of the logits' shape, temperature T (alpha; 0: 1):
  *       row loss = -sum_c w_c t'_c log softmax(logits / T)_c,   t' = (1-e) t + e/C
  *   and the mean divides by the rows.  The factor T^2 of Hinton, Vinyals, Dean ("Distilling the
  *   knowledge in a neural network", 2015), which keeps gradients in scale, is left to the weight
@@ -94,7 +94,7 @@ static row_state measure(const evi_real *x, const rows_shape *r, evi_real t)
     return (row_state){max, (evi_real)log(sum)};
 }
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+/* ---- shapes --------------------------------------------------------------------------------- */
 
 static ev_status loss_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
                             const evi_shape *labels)
@@ -153,7 +153,7 @@ static void loss_prepare(evi_step *s)
     s->saved_bytes = sizeof(saved_state) + (uint64_t)r.n * (sizeof(row_state) + sizeof(evi_real));
 }
 
-/* ---- forward ---------------------------------------------------------------------------------- */
+/* ---- forward -------------------------------------------------------------------------------- */
 
 static void hard_rows(void *arg, int64_t first, int64_t count)
 {
@@ -237,7 +237,7 @@ static void soft_forward(evi_step *s)
     reduce_rows(s, &r);
 }
 
-/* ---- backward --------------------------------------------------------------------------------- */
+/* ---- backward ------------------------------------------------------------------------------- */
 
 static evi_real row_gradient(const evi_step *s, int64_t row)
 {
@@ -252,7 +252,7 @@ static void put(evi_real *place, evi_real value, bool first)
     *place = first ? value : *place + value;
 }
 
-/* With q_c the weight that log p_c has in the row loss (negated), d loss / d x_c = p_c sum q - q_c. */
+/* With -q_c the weight that log p_c has in the row loss, d loss / d x_c = p_c sum q - q_c. */
 static void hard_back_rows(void *arg, int64_t first, int64_t count)
 {
     const evi_step *s = arg;

@@ -3,7 +3,7 @@
  * variance, in training and inference; ONNX InstanceNormalization.
  * Inputs: x, scale [C], bias [C]; the latter two may be absent (1 and 0).
  * Source: Ulyanov, Vedaldi, Lempitsky, "Instance normalization: the missing ingredient for fast
- * stylization" (2016).  Backward: see batch_norm.c, with a picture's plane in place of the batch. */
+ * stylization" (2016).  Backward: see batch_norm.c, a picture's plane in place of the batch. */
 #include "ops/check.h"
 
 #include <tgmath.h>

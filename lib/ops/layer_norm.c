@@ -5,7 +5,8 @@
  * 1 / deviation of the rows.  Source: Ba, Kiros, Hinton, "Layer normalization" (2016).
  *
  * Backward, with m values to a row, h = (x - mean) r and g = dy scale:
- *     dx = r (g - mean of g - h * mean of g h),  dscale = sum of dy h, dbias = sum of dy over rows. */
+ *     dx = r (g - mean of g - h * mean of g h),
+ *     dscale = sum of dy h and dbias = sum of dy, over the rows. */
 #include "ops/check.h"
 
 #include <tgmath.h>

@@ -44,7 +44,7 @@ static evi_real target_at(const evi_step *s, int64_t i)
     return evi_has_in(s, 1) ? evi_in(s, 1)[i] : (evi_real)s->a.alpha;
 }
 
-/* ---- the three formulas ------------------------------------------------------------------------ */
+/* ---- the three formulas --------------------------------------------------------------------- */
 
 static evi_real mse_value(evi_real x, evi_real t)
 {
@@ -147,7 +147,7 @@ static void bce_slopes(void *arg, int64_t first, int64_t count)
     slope_range(arg, first, count, bce_slope);
 }
 
-/* ---- forward and backward ---------------------------------------------------------------------- */
+/* ---- forward and backward ------------------------------------------------------------------- */
 
 static void forward(evi_step *s, evi_range_fn fn)
 {

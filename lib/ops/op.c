@@ -16,7 +16,7 @@ void evi_attrs_default(evi_attrs *a)
     a->momentum = 0.9f;
 }
 
-/* ---- coupling --------------------------------------------------------------------------------- */
+/* ---- coupling ------------------------------------------------------------------------------- */
 
 int32_t evi_couple_set(evi_coupling *c)
 {
@@ -53,7 +53,7 @@ void evi_couple_same(evi_coupling *c, const evi_edge *in, int32_t n_in, const ev
             evi_couple(c, set, ~i, axis, 0, size, 1);
 }
 
-/* ---- running ---------------------------------------------------------------------------------- */
+/* ---- running -------------------------------------------------------------------------------- */
 
 evi_real *evi_grad_start(evi_step *s, int32_t i)
 {
@@ -86,7 +86,7 @@ void evi_for_ranges(evi_crew *crew, int64_t n, int64_t piece, evi_range_fn fn, v
     evi_parallel(crew, (n + job.piece - 1) / job.piece, range_task, &job);
 }
 
-/* ---- shapes ----------------------------------------------------------------------------------- */
+/* ---- shapes --------------------------------------------------------------------------------- */
 
 bool evi_broadcast(const evi_shape *a, const evi_shape *b, evi_shape *out)
 {

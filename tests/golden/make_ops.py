@@ -189,8 +189,10 @@ def pools(out):
     y, where = F.max_pool2d(c.input((1, 1, 6, 8)), 2, return_indices=True)
     c.write(out, y, where.double())
     for n, ch, h, w, k, s, p, ceil, count in (
-            (2, 3, 8, 10, (2, 2), (2, 2), (0, 0), 0, 0), (1, 3, 11, 13, (3, 3), (2, 2), (1, 1), 0, 1),
-            (1, 3, 11, 12, (3, 3), (2, 2), (1, 1), 1, 0), (1, 3, 11, 12, (3, 3), (2, 2), (1, 1), 1, 1),
+            (2, 3, 8, 10, (2, 2), (2, 2), (0, 0), 0, 0),
+            (1, 3, 11, 13, (3, 3), (2, 2), (1, 1), 0, 1),
+            (1, 3, 11, 12, (3, 3), (2, 2), (1, 1), 1, 0),
+            (1, 3, 11, 12, (3, 3), (2, 2), (1, 1), 1, 1),
             (2, 2, 7, 9, (3, 2), (1, 3), (1, 0), 0, 1), (1, 2, 7, 7, (7, 7), (1, 1), (0, 0), 0, 0)):
         c = Case("average_pool2d", kernel=k, stride=s, pad=p + p, ceil_mode=ceil,
                  count_include_pad=count)
@@ -249,7 +251,8 @@ def norms(out):
             if not training:
                 y = y.detach()
             c.write(out, y, moved=((3, m), (4, v)) if training else ())
-    for shape, affine in (((2, 3, 7, 9), 2), ((1, 5, 16, 15), 0), ((3, 2, 20), 2), ((1, 4, 33, 31), 1)):
+    for shape, affine in (((2, 3, 7, 9), 2), ((1, 5, 16, 15), 0), ((3, 2, 20), 2),
+                          ((1, 4, 33, 31), 1)):
         c = Case("instance_norm", epsilon=1e-5)
         x = c.input(shape, -1.0, 3.0)
         w = c.input((shape[1],), 0.5, 1.5) if affine > 0 else None
@@ -292,7 +295,8 @@ def losses(out):
         w = c.input((shape[1],), 0.5, 2.5, grad=False) if weights else None
         c.write(out, F.cross_entropy(x, y, w, reduction=REDUCE[reduce], label_smoothing=smooth))
     for shape, weights, smooth, reduce, t in (((8, 4), 0, 0.0, 0, 1.0), ((6, 5), 1, 0.125, 0, 4.0),
-                                              ((2, 3, 5), 0, 0.0, 1, 2.0), ((2, 3, 5), 1, 0.0, 2, 1.0)):
+                                              ((2, 3, 5), 0, 0.0, 1, 2.0),
+                                              ((2, 3, 5), 1, 0.0, 2, 1.0)):
         c = Case("soft_cross_entropy", smoothing=smooth, reduce=reduce, alpha=t)
         x, y = c.input(shape, -4.0, 4.0), c.input(shape, 0.0, 1.0)
         w = c.input((shape[1],), 0.5, 2.5, grad=False) if weights else None
@@ -310,7 +314,8 @@ def losses(out):
     for name, f in (("mse_loss", F.mse_loss), ("l1_loss", F.l1_loss),
                     ("bce_logits_loss", F.binary_cross_entropy_with_logits)):
         for shape, reduce, target in (((3, 4, 5), 0, None), ((130, 140), 0, None), ((7,), 1, None),
-                                      ((2, 9), 2, None), ((1, 1, 30, 30), 0, 1.0), ((5, 5), 0, 0.0)):
+                                      ((2, 9), 2, None), ((1, 1, 30, 30), 0, 1.0),
+                                      ((5, 5), 0, 0.0)):
             c = Case(name, reduce=reduce, alpha=0.0 if target is None else target)
             x = c.input(shape, -4.0, 4.0)
             if target is None:
@@ -327,7 +332,8 @@ def elements(out):
     for op, f, attrs in (
             ("relu", F.relu, {}), ("leaky_relu", lambda x: F.leaky_relu(x, 0.25), {"alpha": 0.25}),
             ("clip", lambda x: F.hardtanh(x, 0.0, 1.5), {"alpha": 0.0, "beta": 1.5}),
-            ("sigmoid", torch.sigmoid, {}), ("tanh", torch.tanh, {}), ("hard_swish", F.hardswish, {}),
+            ("sigmoid", torch.sigmoid, {}), ("tanh", torch.tanh, {}),
+            ("hard_swish", F.hardswish, {}),
             ("hard_sigmoid", lambda x: torch.clamp(0.25 * x + 0.5, 0, 1),
              {"alpha": 0.25, "beta": 0.5}),
             ("exp", torch.exp, {}), ("neg", torch.neg, {}), ("abs", torch.abs, {}),

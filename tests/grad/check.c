@@ -64,7 +64,7 @@ static void fill_inputs(one_step *o, const grad_case *c, uint64_t *random)
     }
 }
 
-/* ---- copies ------------------------------------------------------------------------------------ */
+/* ---- copies --------------------------------------------------------------------------------- */
 
 static uint64_t view_bytes(const evi_view *v)
 {
@@ -119,9 +119,9 @@ static void backward(one_step *o, evi_crew *crew, bool first)
     restore(o, kept);
 }
 
-/* ---- the checks -------------------------------------------------------------------------------- */
+/* ---- the checks ----------------------------------------------------------------------------- */
 
-/* Sum of (out - base) * weight: differences first, so that outputs that do not move add no noise. */
+/* Sum of (out - base) * weight: differences first, so that outputs that stay add no noise. */
 static double loss_moved(one_step *o, const evi_real *base)
 {
     double sum = 0;

@@ -29,7 +29,7 @@ static char *next_line(golden_file *f)
     return line;
 }
 
-/* ---- attributes -------------------------------------------------------------------------------- */
+/* ---- attributes ----------------------------------------------------------------------------- */
 
 enum { FIELD_INT, FIELD_FLOAT, FIELD_LIST };
 
@@ -111,7 +111,7 @@ static void read_case(golden_case *c, char *line)
     }
 }
 
-/* ---- tensors ----------------------------------------------------------------------------------- */
+/* ---- tensors -------------------------------------------------------------------------------- */
 
 static int32_t read_dims(const char *text, int64_t *dims)
 {
@@ -185,7 +185,7 @@ bool golden_next(golden_file *f, golden_case *c)
     return false;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values --------------------------------------------------------------------------------- */
 
 double golden_value(unsigned long long seed, int64_t element, double lo, double hi)
 {
