@@ -105,7 +105,8 @@ static inline double bench_peak_mib(void)
 }
 
 /* One line; ms are sorted here. */
-static inline void bench_print(const char *what, const bench_options *o, double *ms, int n, double gflop)
+static inline void bench_print(const char *what, const bench_options *o, double *ms, int n,
+                               double gflop)
 {
     qsort(ms, (size_t)n, sizeof *ms, bench_by_value);
     printf("{\"bench\":\"%s\",\"model\":\"%s%d\",\"threads\":%d,\"batch\":%d,\"median_ms\":%.4f,"

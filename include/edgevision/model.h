@@ -4,8 +4,8 @@
  * A model: a graph and its weights.  Draw it, load it, save it, look at it.            (tier 1)
  *
  * A model is drawn by function calls.  Each layer function takes values (numbers that stand for the
- * edges of the graph), checks shapes at once, and gives the value of its result.  Models may contain
- * calls of other models, whose weights they then share.
+ * edges of the graph), checks shapes at once, and gives the value of its result.  Models may
+ * contain calls of other models, whose weights they then share.
  *
  *     ev_model_create(ctx, &m);
  *     ev_model_input(m, "image", EV_TYPE_FLOAT32, 4, dims, &x);      // dims {-1, 3, 224, 224}
@@ -18,11 +18,11 @@
  *     ev_model_init(m, 1);
  *
  * The words for ownership, threads and shapes are those of edgevision/base.h.  Functions that draw
- * return EV_OK; EV_ERR_ARGUMENT: NULL, a value that this model does not have, an option out of range;
- * EV_ERR_SHAPE: the operation cannot be applied to these shapes or types (the line says which);
- * EV_ERR_STATE: the model has weights already (ev_model_init() or a file) and is closed for drawing of
- * layers with weights; EV_ERR_MEMORY.  Threads: single for all functions that change a model; reading
- * functions: any, as long as nobody changes it.
+ * return EV_OK; EV_ERR_ARGUMENT: NULL, a value that this model does not have, an option out of
+ * range; EV_ERR_SHAPE: the operation cannot be applied to these shapes or types (the line says
+ * which); EV_ERR_STATE: the model has weights already (ev_model_init() or a file) and is closed
+ * for drawing of layers with weights; EV_ERR_MEMORY.  Threads: single for all functions that
+ * change a model; reading functions: any, as long as nobody changes it.
  */
 #ifndef EDGEVISION_MODEL_H
 #define EDGEVISION_MODEL_H
@@ -40,7 +40,7 @@ typedef int32_t ev_value;
 
 /** Make an empty model.  @param ctx [share]  @param out [new] ev_model_destroy().  Since: 0.1 */
 EV_API ev_status ev_model_create(ev_context *ctx, ev_model **out);
-/** A copy with weights of its own (drawing, freezing, metadata and called models too).  Since: 0.1 */
+/** A copy with weights of its own; called models are copied too.  Since: 0.1 */
 EV_API ev_status ev_model_clone(const ev_model *model, ev_model **out);
 /** Take another reference.  NULL is fine.  Threads: any.  Since: 0.1 */
 EV_API ev_model *ev_model_ref(ev_model *model);
@@ -76,10 +76,9 @@ EV_API ev_status ev_model_loss(ev_model *model, const char *name, ev_value value
 
 /** How weights start (ev_model_init()).  Fan-in counts inputs times kernel area. */
 enum {
-    EV_INIT_DEFAULT = 0,  /**< of the layer: He uniform for weights (PyTorch's and Keras' habit differ;
-                               ours is He et al. 2015, normal, before ReLU), zero for biases */
-    EV_INIT_HE = 1,       /**< normal, deviation sqrt(2 / fan_in) */
-    EV_INIT_GLOROT = 2,   /**< uniform, bound sqrt(6 / (fan_in + fan_out)) */
+    EV_INIT_DEFAULT = 0,  /**< EV_INIT_HE for weights, zero for biases */
+    EV_INIT_HE = 1,       /**< normal, deviation sqrt(2 / fan_in) (He et al. 2015) */
+    EV_INIT_GLOROT = 2,   /**< uniform, bound sqrt(6 / (fan_in + fan_out)) (2010) */
     EV_INIT_NORMAL = 3,   /**< normal, deviation init_value (N(0, 0.02) in a CycleGAN) */
     EV_INIT_CONSTANT = 4, /**< all init_value */
     EV_INIT_UNIFORM = 5   /**< uniform, bound sqrt(1 / fan_in) (PyTorch's habit) */
@@ -91,8 +90,8 @@ typedef struct ev_conv2d_options {
     int32_t kernel_w;        /**< default: as high as wide */
     int32_t stride_h, stride_w;     /**< default 1 */
     int32_t dilation_h, dilation_w; /**< default 1 */
-    /** Zeros around: top, left, bottom, right.  All zero: "same" ((kernel-1)*dilation/2) when stride
-        is 1, otherwise none; a negative number: no padding on that side. */
+    /** Zeros around: top, left, bottom, right.  All zero: "same" ((kernel-1)*dilation/2) when
+        stride is 1, otherwise none; a negative number: no padding on that side. */
     int32_t pad_top, pad_left, pad_bottom, pad_right;
     int32_t output_pad_h, output_pad_w; /**< transposed only: rows and columns added at the end */
     int32_t groups;          /**< default 1; c_in: depthwise */
@@ -150,11 +149,12 @@ typedef struct ev_norm_options {
     uint32_t struct_size;
     float epsilon;    /**< default 1e-5 */
     float momentum;   /**< batch norm: share of the new batch in the running values (default 0.1) */
-    int32_t affine;   /**< 1 with, -1 without scale and shift (default: batch with, instance without) */
+    int32_t affine;   /**< scale and shift: 1 with, -1 without (default: batch with,
+                           instance without) */
     const char *name; /**< default "norm1" ... */
     uint64_t reserved;
 } ev_norm_options;
-/** Batch normalisation (Ioffe and Szegedy 2015): batch statistics in training, running ones else. */
+/** Batch normalisation (Ioffe and Szegedy 2015): batch statistics in training, else running. */
 EV_API ev_status ev_model_batch_norm(ev_model *model, ev_value x, const ev_norm_options *opt,
                                      ev_value *out);
 /** Instance normalisation (Ulyanov et al. 2016): statistics of each image and channel. */
@@ -202,8 +202,8 @@ EV_API ev_status ev_model_transpose(ev_model *model, ev_value x, int32_t rank, c
 /** How to fill a border. */
 enum { EV_PAD_ZERO = 0, EV_PAD_REFLECT = 1, EV_PAD_EDGE = 2 };
 /** Widen [N,C,H,W] by rows and columns. */
-EV_API ev_status ev_model_pad2d(ev_model *model, ev_value x, int32_t mode, int32_t top, int32_t left,
-                                int32_t bottom, int32_t right, ev_value *out);
+EV_API ev_status ev_model_pad2d(ev_model *model, ev_value x, int32_t mode, int32_t top,
+                                int32_t left, int32_t bottom, int32_t right, ev_value *out);
 
 /** How to resize, and ONNX's coordinate modes. */
 enum { EV_INTERPOLATE_NEAREST = 0, EV_INTERPOLATE_BILINEAR = 1 };
@@ -213,14 +213,15 @@ enum { EV_COORDINATES_HALF_PIXEL = 0, EV_COORDINATES_PYTORCH_HALF_PIXEL = 1,
 EV_API ev_status ev_model_resize(ev_model *model, ev_value x, int32_t height, int32_t width,
                                  int32_t mode, int32_t coordinates, ev_value *out);
 /** Entries start..end-1 along one axis, every step-th; negative positions count from the end. */
-EV_API ev_status ev_model_slice(ev_model *model, ev_value x, int32_t axis, int64_t start, int64_t end,
-                                int64_t step, ev_value *out);
+EV_API ev_status ev_model_slice(ev_model *model, ev_value x, int32_t axis, int64_t start,
+                                int64_t end, int64_t step, ev_value *out);
 /** Cut along @p axis into @p n parts of the given sizes; @p out [n] values. */
 EV_API ev_status ev_model_split(ev_model *model, ev_value x, int32_t axis, int32_t n,
                                 const int64_t *sizes, ev_value *out);
 EV_API ev_status ev_model_identity(ev_model *model, ev_value x, ev_value *out);
 
-/* ---- losses: values of one element ------------------------------------------------------------ */
+/* ---- losses: values of one element ------------------------------------------------------------
+ * */
 
 typedef struct ev_loss_options {
     uint32_t struct_size;
@@ -235,7 +236,7 @@ EV_API ev_status ev_model_cross_entropy(ev_model *model, ev_value logits, ev_val
 /** Mean cross entropy of logits [N,C] with target probabilities [N,C]. */
 EV_API ev_status ev_model_soft_cross_entropy(ev_model *model, ev_value logits, ev_value target,
                                              const ev_loss_options *opt, ev_value *out);
-/** Mean of (x - target)^2.  @p target EV_NO_VALUE: the constant @p value (as in a least-squares GAN). */
+/** Mean of (x - target)^2.  @p target EV_NO_VALUE: the constant @p value (least-squares GAN). */
 EV_API ev_status ev_model_mse_loss(ev_model *model, ev_value x, ev_value target, float value,
                                    ev_value *out);
 /** Mean of |x - target|. */
@@ -245,15 +246,17 @@ EV_API ev_status ev_model_l1_loss(ev_model *model, ev_value x, ev_value target, 
 EV_API ev_status ev_model_bce_logits_loss(ev_model *model, ev_value x, ev_value target, float value,
                                           ev_value *out);
 
-/* ---- models inside models ----------------------------------------------------------------------- */
+/* ---- models inside models
+ * ----------------------------------------------------------------------- */
 
 /**
- * Call another model on values of this one.  The weights stay those of @p callee and are shared by all
- * its calls.
+ * Call another model on values of this one.  The weights stay those of @p callee and are shared by
+ * all its calls.
  *
  * @param callee  [share]  not this model, nor one that calls it
  * @param inputs  [borrow] as many as the callee has inputs
- * @param frozen  1: gradients pass through this call, but its weights get none (and running statistics
+ * @param frozen  1: gradients pass through this call, but its weights get none (and running
+ * statistics
  *                stay)
  * @param outputs [borrow] room for as many as the callee has outputs; filled
  */
@@ -261,7 +264,8 @@ EV_API ev_status ev_model_call(ev_model *model, ev_model *callee, const ev_value
                                int32_t n_inputs, int32_t frozen, ev_value *outputs,
                                int32_t n_outputs);
 
-/* ---- weights ------------------------------------------------------------------------------------ */
+/* ---- weights
+ * ------------------------------------------------------------------------------------ */
 
 /**
  * Give all weights of this model (and of called models that have none yet) their memory and their
@@ -279,19 +283,20 @@ EV_API const char *ev_model_weight_name(const ev_model *model, int32_t index);
 EV_API ev_status ev_model_weight(ev_model *model, const char *name, ev_tensor **out);
 /** Tell that weights were changed from outside: older plans answer EV_ERR_STALE. */
 EV_API ev_status ev_model_touch(ev_model *model);
-/** Trainable numbers (weights and biases), called models included, each counted once; -1 for NULL. */
+/** Trainable numbers, called models included, each counted once; -1 for NULL. */
 EV_API int64_t ev_model_parameter_count(const ev_model *model);
 /** Multiply-adds for one image at the drawn size (transposed convolutions at input resolution). */
 EV_API int64_t ev_model_macs(const ev_model *model);
 
-/* ---- looking at it --------------------------------------------------------------------------------- */
+/* ---- looking at it
+ * --------------------------------------------------------------------------------- */
 
 EV_API int32_t ev_model_n_inputs(const ev_model *model);
 EV_API int32_t ev_model_n_outputs(const ev_model *model);
 /** Name, borrowed; NULL when there is none. */
 EV_API const char *ev_model_input_name(const ev_model *model, int32_t index);
 EV_API const char *ev_model_output_name(const ev_model *model, int32_t index);
-/** Shape as drawn (-1: any number).  @param dims_out [borrow] room for EV_MAX_RANK.  Rank, or -1. */
+/** Shape as drawn (-1: any number).  @p dims_out [borrow] room for EV_MAX_RANK.  Rank, or -1. */
 EV_API int32_t ev_model_input_dims(const ev_model *model, int32_t index, int64_t *dims_out);
 EV_API int32_t ev_model_output_dims(const ev_model *model, int32_t index, int64_t *dims_out);
 /** Shape of any value of this model. */
@@ -299,7 +304,7 @@ EV_API int32_t ev_model_value_dims(const ev_model *model, ev_value value, int64_
 
 /** Texts that describe the model; end them with ev_string_destroy(). */
 enum {
-    EV_DESCRIBE_TABLE = 0, /**< a line a layer: name, kind, output shape, parameters, multiply-adds */
+    EV_DESCRIBE_TABLE = 0, /**< a line a layer: name, kind, output, parameters, multiply-adds */
     EV_DESCRIBE_JSON = 1,  /**< the same for machines */
     EV_DESCRIBE_DOT = 2    /**< Graphviz */
 };
@@ -332,23 +337,25 @@ EV_API int32_t ev_model_n_classes(const ev_model *model);
 /** Borrowed; NULL when there is none. */
 EV_API const char *ev_model_class_name(const ev_model *model, int32_t index);
 
-/* ---- files (ONNX) ----------------------------------------------------------------------------------- */
+/* ---- files (ONNX)
+ * ----------------------------------------------------------------------------------- */
 
 typedef struct ev_load_options {
     uint32_t struct_size;
     int32_t n_bound;           /**< numbers of entries at bound_names and bound_values */
     uint64_t max_file_bytes;   /**< default 2 GiB */
     int64_t max_nodes;         /**< default 65,536 */
-    /** [borrow] inputs to fix to the elements of a tensor (copied): they become constants.  For files
-        whose shapes depend on an input, such as the target of a reshape. */
+    /** [borrow] inputs to fix to the elements of a tensor (copied): they become constants.  For
+        files whose shapes depend on an input, such as the target of a reshape. */
     const char *const *bound_names;
     const ev_tensor *const *bound_values; /**< [borrow] */
 } ev_load_options;
 /**
- * Read an ONNX model (opset 1 on).  Operators that are not supported are all listed in the error line
- * and in the log, by node name.
+ * Read an ONNX model (opset 1 on).  Operators that are not supported are all listed in the error
+ * line and in the log, by node name.
  *
- * @return EV_OK; EV_ERR_IO; EV_ERR_FORMAT: damaged, the line names the place; EV_ERR_UNSUPPORTED: an
+ * @return EV_OK; EV_ERR_IO; EV_ERR_FORMAT: damaged, the line names the place; EV_ERR_UNSUPPORTED:
+ * an
  *         operator, external data; EV_ERR_SHAPE; EV_ERR_MEMORY
  */
 EV_API ev_status ev_model_load(ev_context *ctx, const char *path, const ev_load_options *opt,
@@ -358,7 +365,8 @@ EV_API ev_status ev_model_load_memory(ev_context *ctx, const void *data, uint64_
 /** Write as ONNX, opset 17, atomically: the old file stays until the new one is whole. */
 EV_API ev_status ev_model_save(const ev_model *model, const char *path);
 /** The same into memory.  @param data_out [new] ev_bytes_destroy() */
-EV_API ev_status ev_model_save_memory(const ev_model *model, void **data_out, uint64_t *n_bytes_out);
+EV_API ev_status ev_model_save_memory(const ev_model *model, void **data_out,
+                                      uint64_t *n_bytes_out);
 EV_API void ev_bytes_destroy(void *data);
 
 EV_END_DECLS

@@ -24,8 +24,8 @@ typedef struct ev_plan_options {
     int32_t max_batch;    /**< most images in one run, 1..65,536 (default 1) */
     int32_t precise;      /**< 1: no kernels that trade the last digits for speed */
     int32_t n_dims;       /**< numbers at dims, or 0 */
-    /** [borrow] shapes of all inputs, one after the other, ranks as drawn; NULL: as drawn.  For models
-        that accept pictures of any size. */
+    /** [borrow] shapes of all inputs, one after the other, ranks as drawn; NULL: as drawn.  For
+        models that accept pictures of any size. */
     const int64_t *dims;
     int32_t no_fusion;    /**< 1: run every layer by itself (to look inside) */
     int32_t reserved;
@@ -61,7 +61,8 @@ EV_API ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_
  * @param model [share]
  * @param opt   [borrow] NULL: one image of the drawn size
  * @param out   [new]    ev_plan_destroy()
- * @return EV_OK; EV_ERR_STATE: the model has no weights yet; EV_ERR_SHAPE: these input shapes do not
+ * @return EV_OK; EV_ERR_STATE: the model has no weights yet; EV_ERR_SHAPE: these input shapes do
+ * not
  *         fit the model; EV_ERR_ARGUMENT; EV_ERR_MEMORY
  *
  * Threads: any.  Since: 0.1
@@ -82,12 +83,14 @@ EV_API void ev_session_destroy(ev_session *session);
 /**
  * Run once.  After the first run nothing is allocated and no lock is taken.
  *
- * @param inputs    [borrow] as many tensors as the model has inputs, in order; dimension 0 may be any
+ * @param inputs    [borrow] as many tensors as the model has inputs, in order; dimension 0 may be
+ * any
  *                  number 1..max_batch (the same for all inputs that have it)
  * @param n_inputs  number of tensors at @p inputs
  * @param outputs   [borrow] tensors to copy the results to, or NULL (see ev_session_output())
  * @param n_outputs number of tensors at @p outputs
- * @return EV_OK; EV_ERR_SHAPE; EV_ERR_ARGUMENT; EV_ERR_STALE: weights changed since the plan was made;
+ * @return EV_OK; EV_ERR_SHAPE; EV_ERR_ARGUMENT; EV_ERR_STALE: weights changed since the plan was
+ * made;
  *         EV_ERR_DIVERGED: the NaN trap found a number that is not finite
  *
  * Threads: single.  Since: 0.1
@@ -95,7 +98,7 @@ EV_API void ev_session_destroy(ev_session *session);
 EV_API ev_status ev_session_run(ev_session *session, const ev_tensor *const *inputs,
                                 int32_t n_inputs, ev_tensor *const *outputs, int32_t n_outputs);
 
-/** Result number @p index of the last run, borrowed, valid until the next; NULL when there is none. */
+/** Result number @p index of the last run, borrowed until the next; NULL when there is none. */
 EV_API const ev_tensor *ev_session_output(const ev_session *session, int32_t index);
 
 /** 1: after each step look for NaN and infinity, and stop with the name of the layer. */

@@ -15,7 +15,7 @@ static bool reaches(const ev_model *model, const ev_model *wanted, int32_t depth
     return false;
 }
 
-/* ---- shapes of a called model for other inputs than it was drawn with ---------------------------------- */
+/* ---- shapes of a called model for other inputs than it was drawn with ------------------------ */
 
 static void drop_known(evi_edge *edges, const ev_model *m)
 {
@@ -46,8 +46,7 @@ static ev_status infer_one(const ev_model *m, const evi_node *node, evi_edge *ed
             out[i].value = NULL;
             elements += evi_shape_count(&out[i].shape);
         }
-        if (status == EV_OK && elements <= EVI_FOLD_DRAWN &&
-            evi_can_fold(node->op, io, node->n_in))
+        if (status == EV_OK && elements <= EVI_FOLD_DRAWN && evi_can_fold(node->op, io, node->n_in))
             status = evi_fold(ctx, node->op, &a, io, node->n_in, out, node->n_out);
     }
     for (int32_t i = 0; status == EV_OK && i < node->n_out; i++)
@@ -80,7 +79,7 @@ static ev_status infer_calls(const ev_model *m, const evi_edge *in, evi_edge *ou
     return status;
 }
 
-/* ---- the call ------------------------------------------------------------------------------------------ */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static ev_status check_call(const ev_model *m, const ev_model *callee, const ev_value *inputs,
                             int32_t n_in, int32_t n_out)
@@ -88,9 +87,10 @@ static ev_status check_call(const ev_model *m, const ev_model *callee, const ev_
     if (reaches(callee, m, 0))
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_call: the called model is or calls this model");
     if (callee->n_inputs != n_in || callee->n_outputs != n_out || n_out < 1)
-        return evi_fail(EV_ERR_SHAPE, "ev_model_call: %d inputs and %d outputs given, the called model "
-                        "has %d and %d", (int)n_in, (int)n_out, (int)callee->n_inputs,
-                        (int)callee->n_outputs);
+        return evi_fail(EV_ERR_SHAPE,
+                        "ev_model_call: %d inputs and %d outputs given, the called model "
+                        "has %d and %d",
+                        (int)n_in, (int)n_out, (int)callee->n_inputs, (int)callee->n_outputs);
     for (int32_t i = 0; i < n_in; i++) {
         EVI_TRY(evi_model_check_value(m, inputs[i], "ev_model_call"));
         int32_t have = evi_model_edge(m, inputs[i])->type;
@@ -124,7 +124,7 @@ ev_status ev_model_call(ev_model *model, ev_model *callee, const ev_value *input
     return status;
 }
 
-/* ---- stores --------------------------------------------------------------------------------------------- */
+/* ---- stores ---------------------------------------------------------------------------------- */
 
 static ev_status collect(const ev_model *m, evi_store ***stores, int32_t *n, int32_t depth)
 {

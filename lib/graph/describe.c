@@ -3,7 +3,7 @@
 #include "graph/graph.h"
 #include <string.h>
 
-/* ---- cost --------------------------------------------------------------------------------------------- */
+/* ---- cost ------------------------------------------------------------------------------------ */
 
 typedef struct layer_cost {
     int64_t params, macs;
@@ -11,21 +11,21 @@ typedef struct layer_cost {
 
 static int64_t model_macs(const ev_model *m, int32_t depth);
 
-/* Shapes as drawn.  Ops that are not made of multiply-adds count nothing: their flops are 1 an element,
- * and only windows and matrices have weights as input 1. */
+/* Shapes as drawn.  Ops that are not made of multiply-adds count nothing: their flops are 1 an
+ * element, and only windows and matrices have weights as input 1. */
 static int64_t node_macs(const ev_model *m, const evi_node *node, int32_t depth)
 {
     if (node->callee != NULL)
         return model_macs(node->callee, depth + 1);
-    static const char *const counted[] = { "conv2d", "conv_transpose2d", "dense", "matmul",
-                                           "conv_integer", "qlinear_conv", "matmul_integer",
-                                           "qlinear_matmul" };
+    static const char *const counted[] = {"conv2d",         "conv_transpose2d", "dense",
+                                          "matmul",         "conv_integer",     "qlinear_conv",
+                                          "matmul_integer", "qlinear_matmul"};
     bool counts = false;
     for (int32_t i = 0; i < EVI_COUNT(counted); i++)
         counts = counts || strcmp(node->op->name, counted[i]) == 0;
     if (!counts || node->op->flops == NULL || node->n_in > 16)
         return 0;
-    evi_edge in[16] = { { 0 } }, out = m->values[node->out[0]].edge;
+    evi_edge in[16] = {{0}}, out = m->values[node->out[0]].edge;
     for (int32_t i = 0; i < node->n_in; i++)
         if (node->in[i] != EV_NO_VALUE)
             in[i] = m->values[node->in[i]].edge;
@@ -50,7 +50,7 @@ int64_t ev_model_macs(const ev_model *model)
 
 static layer_cost cost_of(const ev_model *m, const evi_node *node)
 {
-    layer_cost c = { 0, node_macs(m, node, 0) };
+    layer_cost c = {0, node_macs(m, node, 0)};
     if (node->callee != NULL)
         c.params = ev_model_parameter_count(node->callee);
     for (int32_t i = 0; i < node->n_in; i++) {
@@ -62,7 +62,7 @@ static layer_cost cost_of(const ev_model *m, const evi_node *node)
     return c;
 }
 
-/* ---- texts ---------------------------------------------------------------------------------------------- */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 static const char *kind_of(const evi_node *node)
 {

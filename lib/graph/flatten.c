@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A model and all that it calls, as one list of nodes with the shapes of this plan.  What can be known
- * now is computed now; dropout disappears from plans for inference. */
+/* A model and all that it calls, as one list of nodes with the shapes of this plan.  What can be
+ * known now is computed now; dropout disappears from plans for inference. */
 #include "graph/plan.h"
 #include <stdio.h>
 #include <string.h>
@@ -10,7 +10,7 @@ typedef struct flattener {
     int32_t **params; /* [store * 2 + frozen][param]: flat value + 1, or 0 */
 } flattener;
 
-/* ---- tables ------------------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 ev_status evi_plan_calloc(ev_plan *plan, uint64_t n, uint64_t size, void *out)
 {
@@ -73,7 +73,7 @@ const void *evi_plan_data(const ev_plan *plan, int32_t value)
     return v->kind == EVI_FLAT_CONSTANT ? v->edge.value : NULL;
 }
 
-/* ---- values --------------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static int32_t store_number(const ev_plan *plan, const evi_store *store)
 {
@@ -89,8 +89,11 @@ static ev_status param_value(flattener *f, const ev_model *m, const evi_value *v
     int32_t store = store_number(f->plan, m->store);
     int32_t *slot = &f->params[2 * store + frozen][v->index];
     if (*slot == 0) {
-        evi_flat_value flat = { .edge = v->edge, .kind = EVI_FLAT_PARAM, .index = v->index,
-                                .store = store, .frozen = frozen };
+        evi_flat_value flat = {.edge = v->edge,
+                               .kind = EVI_FLAT_PARAM,
+                               .index = v->index,
+                               .store = store,
+                               .frozen = frozen};
         flat.edge.value = NULL;
         EVI_TRY(evi_plan_new_value(f->plan, &flat, slot));
         ++*slot;
@@ -106,11 +109,11 @@ static ev_status local_value(flattener *f, const ev_model *m, const evi_value *v
         return param_value(f, m, v, frozen, out);
     if (v->kind != EVI_VALUE_CONSTANT)
         return EV_OK;
-    evi_flat_value flat = { .edge = v->edge, .kind = EVI_FLAT_CONSTANT };
+    evi_flat_value flat = {.edge = v->edge, .kind = EVI_FLAT_CONSTANT};
     return evi_plan_new_value(f->plan, &flat, out);
 }
 
-/* ---- nodes ---------------------------------------------------------------------------------------------- */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 /* The results of a node that could be computed now. */
 static ev_status known_results(flattener *f, evi_edge *out, int32_t n_out, bool per_image,
@@ -118,8 +121,10 @@ static ev_status known_results(flattener *f, evi_edge *out, int32_t n_out, bool 
 {
     ev_status status = EV_OK;
     for (int32_t i = 0; i < n_out; i++) {
-        evi_flat_value flat = { .edge = out[i], .kind = EVI_FLAT_CONSTANT, .per_image = per_image,
-                                .constant = (void *)(uintptr_t)out[i].value };
+        evi_flat_value flat = {.edge = out[i],
+                               .kind = EVI_FLAT_CONSTANT,
+                               .per_image = per_image,
+                               .constant = (void *)(uintptr_t)out[i].value};
         if (status == EV_OK)
             status = evi_plan_new_value(f->plan, &flat, &results[i]);
         if (status != EV_OK)
@@ -141,8 +146,8 @@ static ev_status keep_node(flattener *f, const evi_node *node, const evi_attrs *
     int32_t number = f->plan->n_nodes - 1;
     memcpy(flat->in, in, (size_t)node->n_in * sizeof(int32_t));
     for (int32_t i = 0; i < node->n_out; i++) {
-        evi_flat_value v = { .edge = out[i], .kind = EVI_FLAT_TEMP, .index = number,
-                             .per_image = per_image };
+        evi_flat_value v = {
+            .edge = out[i], .kind = EVI_FLAT_TEMP, .index = number, .per_image = per_image};
         v.edge.value = NULL;
         EVI_TRY(evi_plan_new_value(f->plan, &v, &flat->out[i]));
         results[i] = flat->out[i];
@@ -189,13 +194,13 @@ static ev_status flat_node(flattener *f, const evi_node *node, const char *name,
     return known_results(f, out, node->n_out, per_image, results);
 }
 
-/* ---- calls ----------------------------------------------------------------------------------------------- */
+/* ---- calls ----------------------------------------------------------------------------------- */
 
-static ev_status inline_model(flattener *f, const ev_model *m, const char *path, const int32_t *inputs,
-                              bool frozen, int32_t depth, int32_t *outputs);
+static ev_status inline_model(flattener *f, const ev_model *m, const char *path,
+                              const int32_t *inputs, bool frozen, int32_t depth, int32_t *outputs);
 
-static ev_status inline_node(flattener *f, const evi_node *node, const char *path,
-                             int32_t *map, bool frozen, int32_t depth)
+static ev_status inline_node(flattener *f, const evi_node *node, const char *path, int32_t *map,
+                             bool frozen, int32_t depth)
 {
     ev_context *ctx = f->plan->handle.ctx;
     char name[EVI_MAX_NAME + 1];
@@ -219,13 +224,14 @@ static ev_status inline_node(flattener *f, const evi_node *node, const char *pat
     return status;
 }
 
-static ev_status inline_model(flattener *f, const ev_model *m, const char *path, const int32_t *inputs,
-                              bool frozen, int32_t depth, int32_t *outputs)
+static ev_status inline_model(flattener *f, const ev_model *m, const char *path,
+                              const int32_t *inputs, bool frozen, int32_t depth, int32_t *outputs)
 {
     if (depth > EVI_MAX_DEPTH)
         return evi_fail(EV_ERR_UNSUPPORTED, "models are nested deeper than %d", EVI_MAX_DEPTH);
     if (m->store->weights == NULL && m->store->n_params > 0)
-        return evi_fail(EV_ERR_STATE, "the model '%s' has no weights yet: call ev_model_init()", path);
+        return evi_fail(EV_ERR_STATE, "the model '%s' has no weights yet: call ev_model_init()",
+                        path);
     int32_t *map = NULL;
     EVI_TRY(evi_calloc(f->plan->handle.ctx, (uint64_t)m->n_values, sizeof(int32_t), &map));
     ev_status status = EV_OK;
@@ -241,7 +247,7 @@ static ev_status inline_model(flattener *f, const ev_model *m, const char *path,
     return status;
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 /* Shapes of the inputs in this plan: as given, or as drawn with the largest batch. */
 static ev_status plan_inputs(ev_plan *plan, const ev_plan_options *opt)
@@ -250,8 +256,10 @@ static ev_status plan_inputs(ev_plan *plan, const ev_plan_options *opt)
     int32_t at = 0;
     for (int32_t i = 0; i < m->n_inputs; i++) {
         const evi_port *port = &m->inputs[i];
-        evi_flat_value v = { .edge = m->values[port->value].edge, .kind = EVI_FLAT_INPUT, .index = i,
-                             .per_image = (int32_t)(port->dynamic & 1) };
+        evi_flat_value v = {.edge = m->values[port->value].edge,
+                            .kind = EVI_FLAT_INPUT,
+                            .index = i,
+                            .per_image = (int32_t)(port->dynamic & 1)};
         evi_shape *s = &v.edge.shape;
         for (int32_t d = 0; d < s->rank; d++, at++) {
             bool free_size = port->dynamic >> d & 1;
@@ -300,10 +308,11 @@ static ev_status own_outputs(ev_plan *plan)
 static ev_status param_maps(flattener *f)
 {
     ev_plan *plan = f->plan;
-    EVI_TRY(evi_calloc(plan->handle.ctx, 2 * (uint64_t)plan->n_stores, sizeof(int32_t *), &f->params));
+    EVI_TRY(
+        evi_calloc(plan->handle.ctx, 2 * (uint64_t)plan->n_stores, sizeof(int32_t *), &f->params));
     for (int32_t i = 0; i < 2 * plan->n_stores; i++)
-        EVI_TRY(evi_calloc(plan->handle.ctx, (uint64_t)plan->stores[i / 2]->n_params, sizeof(int32_t),
-                           &f->params[i]));
+        EVI_TRY(evi_calloc(plan->handle.ctx, (uint64_t)plan->stores[i / 2]->n_params,
+                           sizeof(int32_t), &f->params[i]));
     return EV_OK;
 }
 
@@ -317,7 +326,7 @@ ev_status evi_plan_flatten(ev_plan *plan, const ev_plan_options *opt)
     EVI_TRY(evi_plan_calloc(plan, (uint64_t)m->n_inputs, sizeof(int32_t), &plan->inputs));
     EVI_TRY(evi_plan_calloc(plan, (uint64_t)m->n_outputs, sizeof(int32_t), &plan->outputs));
     EVI_TRY(plan_inputs(plan, opt));
-    flattener f = { plan, NULL };
+    flattener f = {plan, NULL};
     ev_status status = param_maps(&f);
     if (status == EV_OK)
         status = inline_model(&f, m, "", plan->inputs, false, 0, plan->outputs);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Folding: nodes whose outputs follow from constants or from shapes are run once, when drawn (so that
- * a reshape sees the shape that another node computes) and when planned. */
+/* Folding: nodes whose outputs follow from constants or from shapes are run once, when drawn (so
+ * that a reshape sees the shape that another node computes) and when planned. */
 #include "graph/plan.h"
 #include <string.h>
 
@@ -18,7 +18,6 @@ bool evi_can_fold(const evi_op *op, const evi_edge *in, int32_t n_in)
     }
     return any;
 }
-
 
 static ev_status fill_views(ev_context *ctx, evi_view *views, const evi_edge *edges, int32_t n,
                             bool outputs)
@@ -73,7 +72,7 @@ ev_status evi_fold(ev_context *ctx, const evi_op *op, const evi_attrs *a, const 
                    int32_t n_in, evi_edge *out, int32_t n_out)
 {
     evi_view *views = NULL;
-    evi_step s = { .op = op, .a = *a, .k = evi_kernels_for(0), .n_workers = 1 };
+    evi_step s = {.op = op, .a = *a, .k = evi_kernels_for(0), .n_workers = 1};
     ev_status status = start_step(ctx, &s, in, n_in, out, n_out, &views);
     if (status == EV_OK)
         status = run_step(ctx, &s);

@@ -5,7 +5,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- who reads what ------------------------------------------------------------------------------------- */
+/* ---- who reads what -------------------------------------------------------------------------- */
 
 static void count_uses(const ev_plan *plan, int32_t *uses)
 {
@@ -53,16 +53,19 @@ static void take_over(ev_plan *plan, evi_flat_node *producer, evi_flat_node *nod
     plan->values[producer->out[0]].index = (int32_t)(producer - plan->nodes);
 }
 
-/* ---- activations ------------------------------------------------------------------------------------------ */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 static const struct {
     const char *op;
     int32_t act;
 } acts[] = {
-    { "relu", EVK_ACT_RELU },          { "clip", EVK_ACT_CLIP },
-    { "leaky_relu", EVK_ACT_LEAKY },   { "sigmoid", EVK_ACT_SIGMOID },
-    { "tanh", EVK_ACT_TANH },          { "hard_swish", EVK_ACT_HARDSWISH },
-    { "hard_sigmoid", EVK_ACT_HARDSIGMOID },
+    {"relu", EVK_ACT_RELU},
+    {"clip", EVK_ACT_CLIP},
+    {"leaky_relu", EVK_ACT_LEAKY},
+    {"sigmoid", EVK_ACT_SIGMOID},
+    {"tanh", EVK_ACT_TANH},
+    {"hard_swish", EVK_ACT_HARDSWISH},
+    {"hard_sigmoid", EVK_ACT_HARDSIGMOID},
 };
 
 static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *uses)
@@ -71,7 +74,8 @@ static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *u
     for (int32_t i = 0; i < EVI_COUNT(acts); i++)
         if (strcmp(node->op->name, acts[i].op) == 0)
             act = acts[i].act;
-    if (act == EVK_ACT_NONE || node->n_in < 1 || plan->values[node->out[0]].edge.type != EV_TYPE_FLOAT32)
+    if (act == EVK_ACT_NONE || node->n_in < 1 ||
+        plan->values[node->out[0]].edge.type != EV_TYPE_FLOAT32)
         return;
     evi_flat_node *producer = only_producer(plan, node, uses);
     if (producer == NULL || !(producer->op->traits & EVI_OP_FUSES_ACT) ||
@@ -83,7 +87,7 @@ static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *u
     take_over(plan, producer, node);
 }
 
-/* ---- batch norm ------------------------------------------------------------------------------------------- */
+/* ---- batch norm ------------------------------------------------------------------------------ */
 
 static bool takes_norm(const ev_plan *plan, const evi_flat_node *node)
 {
@@ -101,7 +105,7 @@ static bool takes_norm(const ev_plan *plan, const evi_flat_node *node)
 /* A constant of the plan with the shape of another value, to be filled by evi_plan_fill_fused. */
 static ev_status folded_value(ev_plan *plan, int32_t rank, const int64_t *dims, int32_t *out)
 {
-    evi_flat_value v = { .kind = EVI_FLAT_CONSTANT, .edge = { .type = EV_TYPE_FLOAT32 } };
+    evi_flat_value v = {.kind = EVI_FLAT_CONSTANT, .edge = {.type = EV_TYPE_FLOAT32}};
     EVI_TRY(evi_shape_set(&v.edge.shape, rank, dims, "folded weights"));
     return evi_plan_new_value(plan, &v, out);
 }
@@ -169,7 +173,8 @@ ev_status evi_plan_fill_fused(ev_plan *plan)
                                sizeof(evi_real), &v->constant));
             v->edge.value = v->constant;
         }
-        fold_norm(plan, node, plan->values[node->in[1]].constant, plan->values[node->in[2]].constant);
+        fold_norm(plan, node, plan->values[node->in[1]].constant,
+                  plan->values[node->in[2]].constant);
     }
     return EV_OK;
 }

@@ -47,11 +47,15 @@ static ev_status mark_reached(ev_plan *plan, uint8_t *reached)
         if (!any)
             continue;
         if (node->op->backward == NULL)
-            return evi_fail(EV_ERR_UNSUPPORTED, "layer '%s' (%s) has no gradient: freeze what comes "
-                            "before it", node->name, node->op->name);
+            return evi_fail(EV_ERR_UNSUPPORTED,
+                            "layer '%s' (%s) has no gradient: freeze what comes "
+                            "before it",
+                            node->name, node->op->name);
         if (node->n_in > 64) /* bits of grad_first */
-            return evi_fail(EV_ERR_UNSUPPORTED, "layer '%s' has %d inputs; at most 64 can be trained "
-                            "through", node->name, (int)node->n_in);
+            return evi_fail(EV_ERR_UNSUPPORTED,
+                            "layer '%s' has %d inputs; at most 64 can be trained "
+                            "through",
+                            node->name, (int)node->n_in);
         for (int32_t j = 0; j < node->n_in; j++)
             if (node->in[j] >= 0)
                 reached[node->in[j]] = 1;
@@ -63,7 +67,8 @@ static ev_status mark_reached(ev_plan *plan, uint8_t *reached)
     return EV_OK;
 }
 
-/* In the order of backward: the first contribution to each gradient.  That of a loss is its weight. */
+/* In the order of backward: the first contribution to each gradient.  That of a loss is its
+ * weight. */
 static void mark_first(ev_plan *plan, uint8_t *started)
 {
     for (int32_t i = 0; i < plan->n_outputs; i++)

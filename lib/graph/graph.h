@@ -10,7 +10,7 @@
 #define EVI_MAX_DEPTH 32 /* of models inside models */
 #define EVI_MAX_NAME 255
 
-/* ---- weights: store.c ------------------------------------------------------------------------- */
+/* ---- weights: store.c ------------------------------------------------------------------------ */
 
 typedef struct evi_param {
     char *name;
@@ -30,51 +30,53 @@ typedef struct evi_store {
     ev_context *ctx;
     int32_t n_params, capacity;
     evi_param *params;
-    evi_real *weights;      /* NULL until evi_store_allocate */
-    int64_t n_trainable;    /* elements of the first part, gaps included: length of a gradient vector */
-    int64_t n_total;        /* elements in all */
+    evi_real *weights; /* NULL until evi_store_allocate */
+    int64_t
+        n_trainable; /* elements of the first part, gaps included: length of a gradient vector */
+    int64_t n_total; /* elements in all */
     _Atomic uint64_t version; /* rises with each change of weights; plans remember it */
 } evi_store;
 
 ev_status evi_store_create(ev_context *ctx, evi_store **out);
 evi_store *evi_store_ref(evi_store *store);
 void evi_store_release(evi_store *store); /* NULL is fine */
-ev_status evi_store_add(evi_store *store, const evi_param *param, int32_t *index_out); /* name copied */
+ev_status evi_store_add(evi_store *store, const evi_param *param,
+                        int32_t *index_out); /* name copied */
 /* Lay out the flat vector (zero-filled).  No further evi_store_add after this. */
 ev_status evi_store_allocate(evi_store *store);
 ev_status evi_store_init(evi_store *store, uint64_t seed); /* allocate if needed, starting values */
-evi_real *evi_store_data(const evi_store *store, int32_t param); /* NULL before allocation */
-int32_t evi_store_find(const evi_store *store, const char *name);  /* -1 */
+evi_real *evi_store_data(const evi_store *store, int32_t param);  /* NULL before allocation */
+int32_t evi_store_find(const evi_store *store, const char *name); /* -1 */
 void evi_store_touch(evi_store *store);
 
-/* ---- graph: model.c -------------------------------------------------------------------------------- */
+/* ---- graph: model.c -------------------------------------------------------------------------- */
 
 enum { EVI_VALUE_INPUT = 1, EVI_VALUE_PARAM, EVI_VALUE_CONSTANT, EVI_VALUE_NODE };
 
 typedef struct evi_value {
-    char *name;       /* may be NULL */
+    char *name; /* may be NULL */
     int32_t kind;
-    int32_t index;    /* number of the input, of the param in the model's store, or of the node */
-    evi_edge edge;    /* as drawn: a dynamic batch counts as 1.  edge.value: constant elements */
-    void *constant;   /* block owned by this value (EVI_VALUE_CONSTANT), what edge.value points to */
+    int32_t index;  /* number of the input, of the param in the model's store, or of the node */
+    evi_edge edge;  /* as drawn: a dynamic batch counts as 1.  edge.value: constant elements */
+    void *constant; /* block owned by this value (EVI_VALUE_CONSTANT), what edge.value points to */
 } evi_value;
 
 typedef struct evi_node {
-    const evi_op *op;   /* NULL: a call */
-    ev_model *callee;   /* of a call: one reference held */
+    const evi_op *op; /* NULL: a call */
+    ev_model *callee; /* of a call: one reference held */
     char *name;
     evi_attrs a;
     int32_t n_in, n_out, frozen;
-    int32_t *in;        /* values; EV_NO_VALUE: absent optional input */
+    int32_t *in; /* values; EV_NO_VALUE: absent optional input */
     int32_t *out;
 } evi_node;
 
-typedef struct evi_port {  /* an input or output of a model */
+typedef struct evi_port { /* an input or output of a model */
     char *name;
     int32_t value;
     int32_t is_loss;
-    float weight;           /* of a loss */
-    uint32_t dynamic;       /* input: bit i: dimension i is -1 (any size) */
+    float weight;     /* of a loss */
+    uint32_t dynamic; /* input: bit i: dimension i is -1 (any size) */
 } evi_port;
 
 typedef struct evi_meta {
@@ -83,15 +85,15 @@ typedef struct evi_meta {
 
 struct ev_model {
     evi_handle handle;
-    evi_store *store;       /* own weights */
+    evi_store *store; /* own weights */
     int32_t n_values, cap_values;
     evi_value *values;
     int32_t n_nodes, cap_nodes;
-    evi_node *nodes;        /* in topological order: drawn so */
+    evi_node *nodes; /* in topological order: drawn so */
     int32_t n_inputs, cap_inputs, n_outputs, cap_outputs, n_meta, cap_meta;
     evi_port *inputs, *outputs;
     evi_meta *meta;
-    int32_t n_names;        /* for default layer names */
+    int32_t n_names; /* for default layer names */
 };
 
 /* Generic drawing, used by the layer functions, the ONNX reader and clones.  Checks the number of
@@ -114,12 +116,13 @@ ev_status evi_model_check_value(const ev_model *model, ev_value value, const cha
 const evi_edge *evi_model_edge(const ev_model *model, ev_value value); /* checked before */
 void evi_model_set_value_name(ev_model *model, ev_value value, const char *name); /* best effort */
 
-/* ---- folding: fold.c ------------------------------------------------------------------------------- */
+/* ---- folding: fold.c ------------------------------------------------------------------------- */
 
 /* The most elements that a value known at drawing time may have. */
 #define EVI_FOLD_DRAWN 65536
 
-/* True when the outputs follow from what is known: all inputs known, or the op looks at shapes only. */
+/* True when the outputs follow from what is known: all inputs known, or the op looks at shapes
+ * only. */
 bool evi_can_fold(const evi_op *op, const evi_edge *in, int32_t n_in);
 /* Run an op once on known inputs.  out[i].value is set to a block of its own (evi_free). */
 ev_status evi_fold(ev_context *ctx, const evi_op *op, const evi_attrs *a, const evi_edge *in,

@@ -17,7 +17,8 @@ static int32_t or_default(int32_t value, int32_t otherwise)
 }
 
 /* "<name>.<part>" as a weight of the model. */
-static ev_status weight(ev_model *m, const char *name, const char *part, evi_param *p, ev_value *out)
+static ev_status weight(ev_model *m, const char *name, const char *part, evi_param *p,
+                        ev_value *out)
 {
     char full[EVI_MAX_NAME + 1];
     int n = snprintf(full, sizeof full, "%s.%s", name, part);
@@ -46,8 +47,11 @@ static const char *layer_name(const ev_model *m, const char *given, const char *
 
 static evi_param vector_param(int64_t n, int32_t trainable, float start)
 {
-    evi_param p = { .trainable = trainable, .init = EV_INIT_CONSTANT, .init_value = start,
-                    .fan_in = n, .fan_out = n };
+    evi_param p = {.trainable = trainable,
+                   .init = EV_INIT_CONSTANT,
+                   .init_value = start,
+                   .fan_in = n,
+                   .fan_out = n};
     p.shape.rank = 1;
     p.shape.dim[0] = n;
     return p;
@@ -60,7 +64,7 @@ typedef struct mark {
 
 static mark mark_here(const ev_model *m)
 {
-    return (mark){ m->n_values, m->store->n_params };
+    return (mark){m->n_values, m->store->n_params};
 }
 
 static ev_status back_to(ev_model *m, mark at, ev_status status)
@@ -77,7 +81,7 @@ static ev_status back_to(ev_model *m, mark at, ev_status status)
     return status;
 }
 
-/* ---- convolutions ------------------------------------------------------------------------------------- */
+/* ---- convolutions ---------------------------------------------------------------------------- */
 
 static ev_status conv_attrs(const ev_conv2d_options *o, int32_t kernel, bool transposed,
                             evi_attrs *a, const char *function)
@@ -92,7 +96,7 @@ static ev_status conv_attrs(const ev_conv2d_options *o, int32_t kernel, bool tra
     a->output_pad[0] = o->output_pad_h;
     a->output_pad[1] = o->output_pad_w;
     a->groups = or_default(o->groups, 1);
-    const int32_t pad[4] = { o->pad_top, o->pad_left, o->pad_bottom, o->pad_right };
+    const int32_t pad[4] = {o->pad_top, o->pad_left, o->pad_bottom, o->pad_right};
     bool none_given = !pad[0] && !pad[1] && !pad[2] && !pad[3];
     bool same = none_given && !transposed && a->stride[0] == 1 && a->stride[1] == 1;
     for (int32_t i = 0; i < 4; i++) {
@@ -118,7 +122,7 @@ static ev_status conv_layer(ev_model *m, const char *op, ev_value x, int32_t fil
     if (filters < 1 || a->groups < 1 || c_in % a->groups != 0 || filters % a->groups != 0)
         return evi_fail(EV_ERR_SHAPE, "%s: %d groups do not divide %d channels and %d filters", op,
                         (int)a->groups, (int)c_in, (int)filters);
-    evi_param w = { .trainable = 1, .init = o->init, .init_value = o->init_value };
+    evi_param w = {.trainable = 1, .init = o->init, .init_value = o->init_value};
     w.shape.rank = 4;
     w.shape.dim[0] = transposed ? c_in : filters;
     w.shape.dim[1] = (transposed ? filters : c_in) / a->groups;
@@ -128,7 +132,7 @@ static ev_status conv_layer(ev_model *m, const char *op, ev_value x, int32_t fil
     w.fan_out = filters / a->groups * area;
     char made[64];
     const char *name = layer_name(m, o->name, "conv", made);
-    int32_t inputs[3] = { x, EV_NO_VALUE, EV_NO_VALUE };
+    int32_t inputs[3] = {x, EV_NO_VALUE, EV_NO_VALUE};
     EVI_TRY(weight(m, name, "weight", &w, &inputs[1]));
     evi_param b = vector_param(filters, 1, 0);
     if (o->no_bias <= 0)
@@ -160,26 +164,28 @@ ev_status ev_model_conv_transpose2d(ev_model *model, ev_value x, int32_t filters
     return back_to(model, at, conv_layer(model, "conv_transpose2d", x, filters, &a, &o, out));
 }
 
-/* ---- dense --------------------------------------------------------------------------------------------- */
+/* ---- dense ----------------------------------------------------------------------------------- */
 
 static ev_status dense_layer(ev_model *m, ev_value x, int32_t units, const ev_dense_options *o,
                              ev_value *out)
 {
     const evi_edge *edge = evi_model_edge(m, x);
     if (edge->shape.rank != 2 || units < 1)
-        return evi_fail(EV_ERR_SHAPE, "dense: input of %d dimensions, %d units; it takes [N,K] and "
-                        "at least one unit (flatten first)", (int)edge->shape.rank, (int)units);
+        return evi_fail(EV_ERR_SHAPE,
+                        "dense: input of %d dimensions, %d units; it takes [N,K] and "
+                        "at least one unit (flatten first)",
+                        (int)edge->shape.rank, (int)units);
     evi_attrs a;
     evi_attrs_default(&a);
     a.alpha = a.beta = 1;
     a.trans_b = 1;
-    evi_param w = { .trainable = 1, .init = o->init, .init_value = o->init_value };
+    evi_param w = {.trainable = 1, .init = o->init, .init_value = o->init_value};
     w.shape.rank = 2;
     w.shape.dim[0] = w.fan_out = units;
     w.shape.dim[1] = w.fan_in = edge->shape.dim[1];
     char made[64];
     const char *name = layer_name(m, o->name, "dense", made);
-    int32_t inputs[3] = { x, EV_NO_VALUE, EV_NO_VALUE };
+    int32_t inputs[3] = {x, EV_NO_VALUE, EV_NO_VALUE};
     EVI_TRY(weight(m, name, "weight", &w, &inputs[1]));
     evi_param b = vector_param(units, 1, 0);
     if (o->no_bias <= 0)
@@ -203,7 +209,7 @@ ev_status ev_model_matmul(ev_model *model, ev_value a, ev_value b, ev_value *out
     return evi_add_binary(model, "matmul", evi_plain_attrs(), a, b, __func__, out);
 }
 
-/* ---- pools --------------------------------------------------------------------------------------------- */
+/* ---- pools ----------------------------------------------------------------------------------- */
 
 static ev_status pool(ev_model *m, const char *op, ev_value x, int32_t kernel,
                       const ev_pool2d_options *o, ev_value *out)
@@ -216,7 +222,7 @@ static ev_status pool(ev_model *m, const char *op, ev_value x, int32_t kernel,
     a.stride[1] = or_default(o->stride_w, a.kernel[1]);
     a.dilation[0] = or_default(o->dilation_h, 1);
     a.dilation[1] = or_default(o->dilation_w, 1);
-    const int32_t pad[4] = { o->pad_top, o->pad_left, o->pad_bottom, o->pad_right };
+    const int32_t pad[4] = {o->pad_top, o->pad_left, o->pad_bottom, o->pad_right};
     for (int32_t i = 0; i < 4; i++)
         a.pad[i] = or_default(pad[i], 0);
     a.ceil_mode = o->ceil_mode > 0;
@@ -254,7 +260,7 @@ ev_status ev_model_global_average_pool(ev_model *model, ev_value x, ev_value *ou
     return evi_add_unary(model, "global_average_pool", evi_plain_attrs(), x, out);
 }
 
-/* ---- norms ----------------------------------------------------------------------------------------------- */
+/* ---- norms ----------------------------------------------------------------------------------- */
 
 static ev_status norm_layer(ev_model *m, ev_value x, const ev_norm_options *o, bool batch,
                             ev_value *out)
@@ -263,9 +269,11 @@ static ev_status norm_layer(ev_model *m, ev_value x, const ev_norm_options *o, b
     if (edge->shape.rank < 2)
         return evi_fail(EV_ERR_SHAPE, "a norm takes [N,C,...]; the input has %d dimensions",
                         (int)edge->shape.rank);
-    static const struct { const char *part; int32_t trainable; float start; } parts[4] = {
-        { "scale", 1, 1 }, { "shift", 1, 0 }, { "mean", 0, 0 }, { "variance", 0, 1 }
-    };
+    static const struct {
+        const char *part;
+        int32_t trainable;
+        float start;
+    } parts[4] = {{"scale", 1, 1}, {"shift", 1, 0}, {"mean", 0, 0}, {"variance", 0, 1}};
     evi_attrs a;
     evi_attrs_default(&a);
     a.epsilon = o->epsilon > 0 ? o->epsilon : 1e-5f;
@@ -273,7 +281,7 @@ static ev_status norm_layer(ev_model *m, ev_value x, const ev_norm_options *o, b
     bool affine = batch || o->affine > 0;
     char made[64];
     const char *name = layer_name(m, o->name, "norm", made);
-    int32_t inputs[5] = { x, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE };
+    int32_t inputs[5] = {x, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE, EV_NO_VALUE};
     int32_t n = batch ? 4 : affine ? 2 : 0;
     int64_t channels = edge->shape.dim[1]; /* drawing a weight may move the edges */
     for (int32_t i = 0; i < n; i++) {
@@ -309,8 +317,10 @@ ev_status ev_model_prelu(ev_model *model, ev_value x, const char *name, ev_value
     EVI_BEGIN_LAYER(model, x, out);
     const evi_edge *edge = evi_model_edge(model, x);
     if (edge->shape.rank < 2)
-        return evi_fail(EV_ERR_SHAPE, "ev_model_prelu: the input has %d dimensions, at least 2 are "
-                        "needed", (int)edge->shape.rank);
+        return evi_fail(EV_ERR_SHAPE,
+                        "ev_model_prelu: the input has %d dimensions, at least 2 are "
+                        "needed",
+                        (int)edge->shape.rank);
     mark at = mark_here(model);
     evi_param p = vector_param(edge->shape.dim[1], 1, 0.25f);
     p.shape.rank = edge->shape.rank - 1;

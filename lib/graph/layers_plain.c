@@ -5,8 +5,8 @@
 ev_status ev_model_activation(ev_model *model, ev_value x, int32_t activation, float alpha,
                               float beta, ev_value *out)
 {
-    static const char *const ops[] = { NULL,   "relu",       "leaky_relu",  "clip", "sigmoid",
-                                       "tanh", "hard_swish", "hard_sigmoid" };
+    static const char *const ops[] = {NULL,      "relu", "leaky_relu", "clip",
+                                      "sigmoid", "tanh", "hard_swish", "hard_sigmoid"};
     EVI_BEGIN_LAYER(model, x, out);
     if (activation < 1 || activation >= EVI_COUNT(ops))
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_activation: there is no activation %d",
@@ -137,7 +137,7 @@ ev_status ev_model_pad2d(ev_model *model, ev_value x, int32_t mode, int32_t top,
     if (edge->shape.rank != 4 || mode < EV_PAD_ZERO || mode > EV_PAD_EDGE)
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_pad2d: mode %d, input of %d dimensions",
                         (int)mode, (int)edge->shape.rank);
-    const int64_t pads[8] = { 0, 0, top, left, 0, 0, bottom, right };
+    const int64_t pads[8] = {0, 0, top, left, 0, 0, bottom, right};
     evi_attrs a = evi_plain_attrs();
     a.mode = mode;
     a.alpha = 0;
@@ -152,15 +152,17 @@ ev_status ev_model_resize(ev_model *model, ev_value x, int32_t height, int32_t w
     const evi_edge *edge = evi_model_edge(model, x);
     if (edge->shape.rank != 4 || mode < 0 || mode > EV_INTERPOLATE_BILINEAR || coordinates < 0 ||
         coordinates > EV_COORDINATES_ASYMMETRIC || height < 1 || width < 1)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_model_resize: to %d x %d, mode %d, coordinates %d, input "
-                        "of %d dimensions", (int)width, (int)height, (int)mode, (int)coordinates,
+        return evi_fail(EV_ERR_ARGUMENT,
+                        "ev_model_resize: to %d x %d, mode %d, coordinates %d, input "
+                        "of %d dimensions",
+                        (int)width, (int)height, (int)mode, (int)coordinates,
                         (int)edge->shape.rank);
-    const int64_t sizes[4] = { edge->shape.dim[0], edge->shape.dim[1], height, width };
+    const int64_t sizes[4] = {edge->shape.dim[0], edge->shape.dim[1], height, width};
     evi_attrs a = evi_plain_attrs();
     a.mode = mode;
     a.coord = coordinates;
     EVI_TRY(set_list(&a.list2, 2, sizes + 2, __func__));
-    a.list3 = (evi_list){ .n = 2, .set = 1, .v = { 2, 3 } }; /* so that any batch will do */
+    a.list3 = (evi_list){.n = 2, .set = 1, .v = {2, 3}}; /* so that any batch will do */
     return evi_add_unary(model, "resize", a, x, out);
 }
 
@@ -169,10 +171,10 @@ ev_status ev_model_slice(ev_model *model, ev_value x, int32_t axis, int64_t star
 {
     EVI_BEGIN_LAYER(model, x, out);
     evi_attrs a = evi_plain_attrs();
-    a.list = (evi_list){ .n = 1, .set = 1, .v = { start } };
-    a.list2 = (evi_list){ .n = 1, .set = 1, .v = { end } };
-    a.list3 = (evi_list){ .n = 1, .set = 1, .v = { axis } };
-    a.list4 = (evi_list){ .n = 1, .set = 1, .v = { step } };
+    a.list = (evi_list){.n = 1, .set = 1, .v = {start}};
+    a.list2 = (evi_list){.n = 1, .set = 1, .v = {end}};
+    a.list3 = (evi_list){.n = 1, .set = 1, .v = {axis}};
+    a.list4 = (evi_list){.n = 1, .set = 1, .v = {step}};
     return evi_add_unary(model, "slice", a, x, out);
 }
 
@@ -194,7 +196,7 @@ ev_status ev_model_identity(ev_model *model, ev_value x, ev_value *out)
     return evi_add_unary(model, "identity", evi_plain_attrs(), x, out);
 }
 
-/* ---- losses ------------------------------------------------------------------------------------------ */
+/* ---- losses ---------------------------------------------------------------------------------- */
 
 ev_status ev_model_cross_entropy(ev_model *model, ev_value logits, ev_value labels,
                                  const ev_loss_options *opt, ev_value *out)
@@ -204,11 +206,12 @@ ev_status ev_model_cross_entropy(ev_model *model, ev_value logits, ev_value labe
     ev_loss_options o;
     EVI_OPTIONS_READ(&o, opt);
     if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1) || o.n_class_weights < 0)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_model_cross_entropy: label_smoothing %g, %d class weights",
+        return evi_fail(EV_ERR_ARGUMENT,
+                        "ev_model_cross_entropy: label_smoothing %g, %d class weights",
                         (double)o.label_smoothing, (int)o.n_class_weights);
     evi_attrs a = evi_plain_attrs();
     a.smoothing = o.label_smoothing;
-    int32_t inputs[3] = { logits, labels, EV_NO_VALUE };
+    int32_t inputs[3] = {logits, labels, EV_NO_VALUE};
     if (o.class_weights != NULL && o.n_class_weights > 0) {
         ev_tensor *t = NULL;
         const int64_t dim = o.n_class_weights;
@@ -232,7 +235,7 @@ ev_status ev_model_soft_cross_entropy(ev_model *model, ev_value logits, ev_value
     EVI_OPTIONS_READ(&o, opt);
     evi_attrs a = evi_plain_attrs();
     a.alpha = o.temperature > 0 ? o.temperature : 1;
-    const int32_t inputs[2] = { logits, target };
+    const int32_t inputs[2] = {logits, target};
     return evi_model_add(model, evi_op_find("soft_cross_entropy"), &a, NULL, inputs, 2, out, 1);
 }
 
@@ -241,13 +244,15 @@ static ev_status against(ev_model *m, const char *op, ev_value x, ev_value targe
 {
     evi_attrs a = evi_plain_attrs();
     a.alpha = value;
-    const int32_t inputs[2] = { x, target };
+    const int32_t inputs[2] = {x, target};
     if (target != EV_NO_VALUE)
         EVI_TRY(evi_model_check_value(m, target, function));
-    return evi_model_add(m, evi_op_find(op), &a, NULL, inputs, target == EV_NO_VALUE ? 1 : 2, out, 1);
+    return evi_model_add(m, evi_op_find(op), &a, NULL, inputs, target == EV_NO_VALUE ? 1 : 2, out,
+                         1);
 }
 
-ev_status ev_model_mse_loss(ev_model *model, ev_value x, ev_value target, float value, ev_value *out)
+ev_status ev_model_mse_loss(ev_model *model, ev_value x, ev_value target, float value,
+                            ev_value *out)
 {
     EVI_BEGIN_LAYER(model, x, out);
     return against(model, "mse_loss", x, target, value, __func__, out);

@@ -6,7 +6,7 @@
 
 #define KEY_PREPROCESS "edgevision.preprocess"
 
-/* ---- free-form notes ---------------------------------------------------------------------------------- */
+/* ---- free-form notes ------------------------------------------------------------------------- */
 
 static evi_meta *find_meta(const ev_model *m, const char *key)
 {
@@ -42,7 +42,8 @@ ev_status ev_model_set_meta(ev_model *model, const char *key, const char *value)
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     EVI_CHECK_POINTER(key);
     if (key[0] == '\0' || strlen(key) > EVI_MAX_NAME)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_meta: a key has 1 to %d bytes", EVI_MAX_NAME);
+        return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_meta: a key has 1 to %d bytes",
+                        EVI_MAX_NAME);
     evi_meta *entry = find_meta(model, key);
     if (value == NULL) {
         if (entry != NULL)
@@ -70,7 +71,7 @@ const char *ev_model_meta(const ev_model *model, const char *key)
     return entry == NULL ? NULL : entry->value;
 }
 
-/* ---- classes: one note each, "edgevision.class.0" ... ---------------------------------------------------- */
+/* ---- classes: one note each, "edgevision.class.0" ... ---------------------------------------- */
 
 static const char *class_key(int32_t index, char key[64])
 {
@@ -85,8 +86,8 @@ ev_status ev_model_set_classes(ev_model *model, const char *const *names, int32_
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_classes: %d names", (int)n);
     for (int32_t i = 0; i < n; i++)
         if (names[i] == NULL || names[i][0] == '\0' || strchr(names[i], '\n') != NULL)
-            return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_classes: name %d is empty or has a newline",
-                            (int)i);
+            return evi_fail(EV_ERR_ARGUMENT,
+                            "ev_model_set_classes: name %d is empty or has a newline", (int)i);
     char key[64];
     for (int32_t i = ev_model_n_classes(model) - 1; i >= n; i--)
         EVI_TRY(ev_model_set_meta(model, class_key(i, key), NULL));
@@ -109,7 +110,7 @@ int32_t ev_model_n_classes(const ev_model *model)
     return n;
 }
 
-/* ---- what to do to pictures ----------------------------------------------------------------------------- */
+/* ---- what to do to pictures ------------------------------------------------------------------ */
 
 ev_status ev_model_set_preprocess(ev_model *model, const ev_preprocess *preprocess)
 {
@@ -159,8 +160,8 @@ ev_status ev_model_preprocess(const ev_model *model, ev_preprocess *out)
 {
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     EVI_CHECK_POINTER(out);
-    ev_preprocess p = { .struct_size = sizeof p, .std = { 1, 1, 1 } };
-    double x[10] = { 0 };
+    ev_preprocess p = {.struct_size = sizeof p, .std = {1, 1, 1}};
+    double x[10] = {0};
     const char *note = ev_model_meta(model, KEY_PREPROCESS);
     if (note != NULL && read_numbers(note, x, 10) == 10) {
         p.width = whole(x[0]);
@@ -180,17 +181,18 @@ ev_status ev_model_preprocess(const ev_model *model, ev_preprocess *out)
     return evi_options_write(out, &p, sizeof p, __func__);
 }
 
-/* ---- ends ------------------------------------------------------------------------------------------------- */
+/* ---- ends ------------------------------------------------------------------------------------ */
 
 int32_t ev_model_n_inputs(const ev_model *model)
 {
-    return evi_check_handle(model, EVI_MAGIC_MODEL, __func__, "model") == EV_OK ? model->n_inputs : 0;
+    return evi_check_handle(model, EVI_MAGIC_MODEL, __func__, "model") == EV_OK ? model->n_inputs
+                                                                                : 0;
 }
 
 int32_t ev_model_n_outputs(const ev_model *model)
 {
     return evi_check_handle(model, EVI_MAGIC_MODEL, __func__, "model") == EV_OK ? model->n_outputs
-                                                                                 : 0;
+                                                                                : 0;
 }
 
 const char *ev_model_input_name(const ev_model *model, int32_t index)

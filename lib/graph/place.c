@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory by lifetime.  Time runs 0..T-1 forward and T..2T-1 backward (node i at 2T-1-i).  Values that
- * share memory (views, in-place results) form a class; each class, each gradient and each op's saved
- * state is an interval of time with a size; the largest are placed first, each at the lowest offset
- * where nothing that lives at the same time lies. */
+/* Memory by lifetime.  Time runs 0..T-1 forward and T..2T-1 backward (node i at 2T-1-i).  Values
+ * that share memory (views, in-place results) form a class; each class, each gradient and each
+ * op's saved state is an interval of time with a size; the largest are placed first, each at the
+ * lowest offset where nothing that lives at the same time lies. */
 #include "graph/plan.h"
 #include <stdlib.h>
 #include <string.h>
 
 #define FOR_EVER INT32_MAX
-#define MOST_SHARED 8192 /* beyond that many intervals memory is not shared: the search is quadratic */
+#define MOST_SHARED \
+    8192 /* beyond that many intervals memory is not shared: the search is quadratic */
 
 typedef struct life {
     int32_t first, last;
@@ -42,7 +43,7 @@ static int32_t back_time(const placer *p, int32_t node)
     return 2 * p->horizon - 1 - node;
 }
 
-/* ---- lifetimes of values ----------------------------------------------------------------------------------- */
+/* ---- lifetimes of values --------------------------------------------------------------------- */
 
 static void extend(placer *p, int32_t value, int32_t time)
 {
@@ -124,17 +125,17 @@ static void share(placer *p)
     }
 }
 
-/* ---- intervals ----------------------------------------------------------------------------------------------- */
+/* ---- intervals ------------------------------------------------------------------------------- */
 
 static int64_t bytes_of(const evi_edge *e)
 {
-    return (int64_t)evi_round_up((uint64_t)evi_shape_count(&e->shape) *
-                                     (uint64_t)evi_type_bytes(e->type), EVI_ALIGN);
+    return (int64_t)evi_round_up(
+        (uint64_t)evi_shape_count(&e->shape) * (uint64_t)evi_type_bytes(e->type), EVI_ALIGN);
 }
 
 static void add_life(placer *p, int32_t first, int32_t last, int64_t bytes, int64_t *offset)
 {
-    p->lives[p->n_lives] = (life){ first, last, EVI_MAX(bytes, EVI_ALIGN), offset, p->n_lives, 0 };
+    p->lives[p->n_lives] = (life){first, last, EVI_MAX(bytes, EVI_ALIGN), offset, p->n_lives, 0};
     p->n_lives++;
 }
 
@@ -161,9 +162,9 @@ static void add_gradients(placer *p, int32_t *begin)
     for (int32_t i = plan->n_nodes - 1; i >= 0; i--)
         for (int32_t j = 0; j < plan->nodes[i].n_in && plan->nodes[i].in_backward; j++)
             if (plan->nodes[i].in[j] >= 0)
-                begin[plan->nodes[i].in[j]] =
-                    EVI_MIN(begin[plan->nodes[i].in[j]], back_time(p, i));
-    for (int32_t i = plan->n_values - 1; i >= 0; i--) { /* members of a class come after their root */
+                begin[plan->nodes[i].in[j]] = EVI_MIN(begin[plan->nodes[i].in[j]], back_time(p, i));
+    for (int32_t i = plan->n_values - 1; i >= 0;
+         i--) { /* members of a class come after their root */
         int32_t root = plan->values[i].grad_root;
         begin[root] = EVI_MIN(begin[root], begin[i]);
     }
@@ -171,8 +172,8 @@ static void add_gradients(placer *p, int32_t *begin)
         evi_flat_value *v = &plan->values[i];
         if (v->kind == EVI_FLAT_TEMP && v->want_grad && v->grad_root == i)
             add_life(p, EVI_MIN(begin[i], back_time(p, v->index)), back_time(p, v->index),
-                     (int64_t)evi_round_up((uint64_t)evi_shape_count(&v->edge.shape) *
-                                               sizeof(evi_real), EVI_ALIGN),
+                     (int64_t)evi_round_up(
+                         (uint64_t)evi_shape_count(&v->edge.shape) * sizeof(evi_real), EVI_ALIGN),
                      &v->grad_offset);
     }
 }
@@ -188,7 +189,7 @@ static void add_saved(placer *p)
     }
 }
 
-/* ---- offsets --------------------------------------------------------------------------------------------------- */
+/* ---- offsets --------------------------------------------------------------------------------- */
 
 static int by_size(const void *a, const void *b)
 {
@@ -253,7 +254,7 @@ static ev_status start(placer *p, void **block)
 
 ev_status evi_plan_place(ev_plan *plan)
 {
-    placer p = { .plan = plan };
+    placer p = {.plan = plan};
     void *block = NULL;
     EVI_TRY(start(&p, &block));
     find_uses(&p);
@@ -262,8 +263,8 @@ ev_status evi_plan_place(ev_plan *plan)
     if (plan->training)
         add_gradients(&p, p.grad_writers + plan->n_values);
     add_saved(&p);
-    const life **busy = (const life **)(void *)(p.lives + 2 * (size_t)plan->n_values +
-                                                (size_t)plan->n_nodes);
+    const life **busy =
+        (const life **)(void *)(p.lives + 2 * (size_t)plan->n_values + (size_t)plan->n_nodes);
     plan->arena_bytes = (uint64_t)assign(p.lives, p.n_lives, busy);
     evi_free(block);
     return EV_OK;

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Plans: a model made ready.  The sizes of everything are known before the large memory is taken, so
- * the question "how many bytes" is answered by the same code that makes a plan. */
+/* Plans: a model made ready.  The sizes of everything are known before the large memory is taken,
+ * so the question "how many bytes" is answered by the same code that makes a plan. */
 #include "graph/plan.h"
 #include <string.h>
 
@@ -33,7 +33,7 @@ void ev_plan_destroy(ev_plan *plan)
         free_plan(plan);
 }
 
-/* ---- making --------------------------------------------------------------------------------------------------- */
+/* ---- making ---------------------------------------------------------------------------------- */
 
 static ev_status check_options(const ev_plan_options *o)
 {
@@ -143,7 +143,8 @@ static ev_status create(ev_context *ctx, ev_model *model, const ev_plan_options 
     return EV_OK;
 }
 
-ev_status ev_plan_create(ev_context *ctx, ev_model *model, const ev_plan_options *opt, ev_plan **out)
+ev_status ev_plan_create(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
+                         ev_plan **out)
 {
     return create(ctx, model, opt, false, false, out);
 }
@@ -164,7 +165,7 @@ int32_t ev_plan_n_steps(const ev_plan *plan)
     return n;
 }
 
-/* ---- how much ---------------------------------------------------------------------------------------------------- */
+/* ---- how much -------------------------------------------------------------------------------- */
 
 static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt, bool training,
                         ev_memory *out)
@@ -172,21 +173,22 @@ static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options 
     EVI_CHECK_POINTER(out);
     ev_plan *plan = NULL;
     EVI_TRY(create(ctx, model, opt, training, true, &plan));
-    ev_memory m = { .struct_size = sizeof m };
+    ev_memory m = {.struct_size = sizeof m};
     for (int32_t i = 0; i < plan->n_stores; i++) {
         m.weights_bytes += (uint64_t)plan->stores[i]->n_total * sizeof(evi_real);
         if (training)
             m.training_bytes += (uint64_t)plan->stores[i]->n_trainable * sizeof(evi_real);
     }
-    m.plan_bytes = plan->table_bytes +
-                   (plan->packed_bytes > 0 ? evi_block_bytes(plan->packed_bytes) : 0);
+    m.plan_bytes =
+        plan->table_bytes + (plan->packed_bytes > 0 ? evi_block_bytes(plan->packed_bytes) : 0);
     m.session_bytes = evi_session_bytes(plan);
     m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
     ev_plan_destroy(plan);
     return evi_options_write(out, &m, sizeof m, "ev_plan_memory");
 }
 
-ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt, ev_memory *out)
+ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
+                         ev_memory *out)
 {
     return memory(ctx, model, opt, false, out);
 }

@@ -6,42 +6,42 @@
 #include "graph/graph.h"
 #include <edgevision/session.h>
 
-/* ---- the flat graph: calls are copied in, constants folded, layers fused ------------------------------ */
+/* ---- the flat graph: calls are copied in, constants folded, layers fused --------------------- */
 
 enum { EVI_FLAT_INPUT = 1, EVI_FLAT_PARAM, EVI_FLAT_CONSTANT, EVI_FLAT_TEMP };
 
 typedef struct evi_flat_value {
-    evi_edge edge;     /* at the largest batch */
+    evi_edge edge; /* at the largest batch */
     int32_t kind;
     int32_t index;     /* INPUT: its number; PARAM: number in its store; TEMP: the node */
     int32_t store;     /* PARAM: number in plan->stores */
     int32_t frozen;    /* PARAM: reached through a frozen call */
     int32_t per_image; /* depends on how many images there are */
     int32_t is_output;
-    void *constant;    /* CONSTANT of the plan: block, may be filled late (fused norms) */
+    void *constant; /* CONSTANT of the plan: block, may be filled late (fused norms) */
     /* place.c */
     int32_t want_grad;
-    int32_t grad_zero;   /* nobody contributes to it: to be filled with zeros */
-    int32_t root, grad_root; /* value whose memory this one shares, or itself */
+    int32_t grad_zero;           /* nobody contributes to it: to be filled with zeros */
+    int32_t root, grad_root;     /* value whose memory this one shares, or itself */
     int64_t offset, grad_offset; /* bytes in the arena, of roots; -1: none */
 } evi_flat_value;
 
 typedef struct evi_flat_node {
     const evi_op *op;
     evi_attrs a;
-    char *name;          /* path through the calls, "g/conv1" */
+    char *name; /* path through the calls, "g/conv1" */
     int32_t n_in, n_out, frozen;
-    int32_t *in, *out;   /* flat values, -1 absent */
-    int32_t act;         /* fused activation: EVK_ACT_* */
+    int32_t *in, *out; /* flat values, -1 absent */
+    int32_t act;       /* fused activation: EVK_ACT_* */
     float act_alpha, act_beta;
     int32_t norm[4];     /* fused batch norm: scale, shift, mean, variance; norm[0] -1: none */
     int32_t norm_weight; /* the weight before the norm was folded in */
     int32_t norm_bias;   /* or -1 */
     float norm_epsilon;
-    int32_t dead;        /* nobody wants it, or fused away */
-    int32_t is_view;     /* forward is nothing: out lies where in lies */
-    int32_t in_backward; /* training: takes part in backward */
-    int32_t grad_is_view;/* backward is nothing */
+    int32_t dead;         /* nobody wants it, or fused away */
+    int32_t is_view;      /* forward is nothing: out lies where in lies */
+    int32_t in_backward;  /* training: takes part in backward */
+    int32_t grad_is_view; /* backward is nothing */
     int32_t variant;
     uint64_t grad_first;
     uint64_t packed_bytes, scratch_bytes, saved_bytes;
@@ -51,12 +51,12 @@ typedef struct evi_flat_node {
 struct ev_plan {
     evi_handle handle;
     ev_model *model;
-    evi_store **stores;       /* borrowed from the model */
-    uint64_t *versions;       /* of the stores when packed */
+    evi_store **stores; /* borrowed from the model */
+    uint64_t *versions; /* of the stores when packed */
     int32_t n_stores;
     int32_t training, precise, no_fusion;
     int32_t max_batch;
-    int32_t batch_locked;     /* a folded value depends on the batch: no smaller one */
+    int32_t batch_locked; /* a folded value depends on the batch: no smaller one */
     int32_t n_values, cap_values, n_nodes, cap_nodes;
     evi_flat_value *values;
     evi_flat_node *nodes;
@@ -66,7 +66,7 @@ struct ev_plan {
     int32_t n_workers;
     void *packed;
     uint64_t packed_bytes, arena_bytes, scratch_bytes;
-    uint64_t table_bytes;     /* everything else that the plan allocated, block headers included */
+    uint64_t table_bytes; /* everything else that the plan allocated, block headers included */
 };
 
 /* A plan allocates its tables through these, so that it can tell how many bytes it has. */
@@ -76,21 +76,21 @@ ev_status evi_plan_new_node(ev_plan *plan, const evi_op *op, const evi_attrs *a,
                             int32_t n_in, int32_t n_out, evi_flat_node **out);
 
 ev_status evi_plan_flatten(ev_plan *plan, const ev_plan_options *opt); /* flatten.c */
-ev_status evi_plan_fuse(ev_plan *plan);         /* fuse.c: sizes only */
-ev_status evi_plan_fill_fused(ev_plan *plan);   /* fuse.c: the folded weights */
-ev_status evi_plan_gradients(ev_plan *plan);    /* gradients.c: who takes part in backward */
-ev_status evi_plan_place(ev_plan *plan);        /* place.c: memory by lifetime */
+ev_status evi_plan_fuse(ev_plan *plan);                                /* fuse.c: sizes only */
+ev_status evi_plan_fill_fused(ev_plan *plan); /* fuse.c: the folded weights */
+ev_status evi_plan_gradients(ev_plan *plan);  /* gradients.c: who takes part in backward */
+ev_status evi_plan_place(ev_plan *plan);      /* place.c: memory by lifetime */
 const void *evi_plan_data(const ev_plan *plan, int32_t value); /* of params and constants; NULL */
 
-/* ---- steps: steps.c --------------------------------------------------------------------------------- */
+/* ---- steps: steps.c -------------------------------------------------------------------------- */
 
 /* Steps of a plan, ready to be prepared (no memory yet) or run. */
 typedef struct evi_steps {
     int32_t n, n_views;
-    evi_step *step;    /* one a live node, in order */
-    int32_t *node;     /* its number in the plan */
-    evi_view *view;    /* one a flat value */
-    evi_edge *edges;   /* room for the most inputs and outputs that a node has */
+    evi_step *step;  /* one a live node, in order */
+    int32_t *node;   /* its number in the plan */
+    evi_view *view;  /* one a flat value */
+    evi_edge *edges; /* room for the most inputs and outputs that a node has */
     void *block;
 } evi_steps;
 
@@ -100,7 +100,7 @@ ev_status evi_steps_create(const ev_plan *plan, evi_steps *out); /* evi_free(out
 ev_status evi_steps_infer(const ev_plan *plan, evi_steps *steps);
 uint64_t evi_session_bytes(const ev_plan *plan); /* session.c */
 
-/* ---- sessions: session.c ---------------------------------------------------------------------------- */
+/* ---- sessions: session.c --------------------------------------------------------------------- */
 
 struct ev_session {
     evi_handle handle;
@@ -108,14 +108,14 @@ struct ev_session {
     evi_steps steps;
     char *arena;
     void *scratch;
-    int64_t batch;     /* of the last run; 0 before the first */
+    int64_t batch; /* of the last run; 0 before the first */
     int32_t trap_nan;
     ev_tensor *outputs;
     const void **last_inputs;
     const void **given; /* room for those of a run */
 };
 
-/* ---- for the trainer ------------------------------------------------------------------------------ */
+/* ---- for the trainer ------------------------------------------------------------------------- */
 
 /* A plan for training (forward keeps what backward needs; no packing, no fusion that backward could
  * not follow).  opt as for ev_plan_create; max_batch is the largest batch. */
@@ -124,16 +124,16 @@ ev_status evi_plan_create_training(ev_context *ctx, ev_model *model, const ev_pl
 /* Bytes of a training session, as ev_plan_memory (training_bytes: one gradient vector). */
 ev_status evi_plan_memory_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
                                    ev_memory *out);
-/* grads[i]: gradient vector of plan->stores[i], n_trainable elements, zero-filled by the caller; NULL
- * when that store is not trained. */
+/* grads[i]: gradient vector of plan->stores[i], n_trainable elements, zero-filled by the caller;
+ * NULL when that store is not trained. */
 ev_status evi_session_create_training(ev_plan *plan, evi_real *const *grads, ev_session **out);
 
 /* One forward pass.  inputs[i]: elements of input i; batch: 1..max_batch; counter: number of the
  * training step, for dropout.  Fails only on shapes. */
 ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *const *inputs,
                               int32_t n_inputs, int64_t batch, uint64_t counter);
-/* Gradients of sum(weight * loss) for the last forward.  loss_weights: one a loss, or NULL for those
- * declared.  accumulate: add to the gradient vectors instead of replacing them. */
+/* Gradients of sum(weight * loss) for the last forward.  loss_weights: one a loss, or NULL for
+ * those declared.  accumulate: add to the gradient vectors instead of replacing them. */
 void evi_session_backward(ev_session *session, evi_crew *crew, const float *loss_weights,
                           bool accumulate);
 /* Value of output number `output` (a loss): its one element. */

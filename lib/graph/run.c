@@ -3,13 +3,14 @@
 #include "graph/plan.h"
 #include <string.h>
 
-/* ---- runs ------------------------------------------------------------------------------------------------------- */
+/* ---- runs ------------------------------------------------------------------------------------ */
 
 static ev_status check_versions(const ev_plan *plan)
 {
     for (int32_t i = 0; i < plan->n_stores && !plan->training; i++)
         if (atomic_load(&plan->stores[i]->version) != plan->versions[i])
-            return evi_fail(EV_ERR_STALE, "ev_session_run: the weights have changed since the plan was "
+            return evi_fail(EV_ERR_STALE,
+                            "ev_session_run: the weights have changed since the plan was "
                             "made; make a new one");
     return EV_OK;
 }
@@ -26,8 +27,9 @@ static ev_status check_input(const ev_plan *plan, int32_t i, const ev_tensor *t,
     int64_t n = want.rank > 0 && t->shape.rank > 0 ? t->shape.dim[0] : 0;
     if (v->per_image && n >= 1 && n <= want.dim[0]) {
         if (*batch != 0 && n != *batch)
-            return evi_fail(EV_ERR_SHAPE, "ev_session_run: input '%s' has %lld images, another has %lld",
-                            name, (long long)n, (long long)*batch);
+            return evi_fail(EV_ERR_SHAPE,
+                            "ev_session_run: input '%s' has %lld images, another has %lld", name,
+                            (long long)n, (long long)*batch);
         *batch = n;
         want.dim[0] = n;
     }
@@ -44,8 +46,8 @@ static ev_status copy_outputs(const ev_session *session, ev_tensor *const *outpu
     if (outputs == NULL)
         return EV_OK;
     if (n != session->plan->n_outputs)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_session_run: %d outputs given, the model has %d", (int)n,
-                        (int)session->plan->n_outputs);
+        return evi_fail(EV_ERR_ARGUMENT, "ev_session_run: %d outputs given, the model has %d",
+                        (int)n, (int)session->plan->n_outputs);
     for (int32_t i = 0; i < n; i++) {
         const ev_tensor *from = &session->outputs[i];
         ev_tensor *to = outputs[i];
@@ -53,8 +55,10 @@ static ev_status copy_outputs(const ev_session *session, ev_tensor *const *outpu
             continue;
         EVI_TRY(evi_check_handle(to, EVI_MAGIC_TENSOR, "ev_session_run", "outputs"));
         if (to->type != from->type || to->n_bytes != from->n_bytes)
-            return evi_fail(EV_ERR_SHAPE, "ev_session_run: output %d takes %llu bytes, the tensor has "
-                            "%llu", (int)i, (unsigned long long)from->n_bytes,
+            return evi_fail(EV_ERR_SHAPE,
+                            "ev_session_run: output %d takes %llu bytes, the tensor has "
+                            "%llu",
+                            (int)i, (unsigned long long)from->n_bytes,
                             (unsigned long long)to->n_bytes);
         memcpy(to->data, from->data, from->n_bytes);
     }
@@ -98,18 +102,18 @@ ev_status ev_session_trap_nan(ev_session *session, int32_t on)
     return EV_OK;
 }
 
-/* ---- times ------------------------------------------------------------------------------------------------------ */
+/* ---- times ----------------------------------------------------------------------------------- */
 
 static double step_flops(const evi_step *s)
 {
-    evi_edge in[16] = { { 0 } }, out[16] = { { 0 } };
+    evi_edge in[16] = {{0}}, out[16] = {{0}};
     if (s->op->flops == NULL || s->n_in > 16 || s->n_out > 16)
         return 0;
     for (int32_t j = 0; j < s->n_in; j++)
         if (s->in[j] != NULL)
-            in[j] = (evi_edge){ .type = s->in[j]->type, .shape = s->in[j]->shape };
+            in[j] = (evi_edge){.type = s->in[j]->type, .shape = s->in[j]->shape};
     for (int32_t j = 0; j < s->n_out; j++)
-        out[j] = (evi_edge){ .type = s->out[j]->type, .shape = s->out[j]->shape };
+        out[j] = (evi_edge){.type = s->out[j]->type, .shape = s->out[j]->shape};
     return s->op->flops(&s->a, in, s->n_in, out, s->n_out);
 }
 
@@ -160,8 +164,8 @@ static void report(const ev_session *session, const double *seconds, bool json, 
             evi_text_add(t, "}");
             comma = ",";
         } else {
-            evi_text_add(t, "%-28s %-18s %-20s %10.1f %8.1f %10.1f\n", node->name, s->op->name, shape,
-                         seconds[i] * 1e6, total > 0 ? 100 * seconds[i] / total : 0, rate);
+            evi_text_add(t, "%-28s %-18s %-20s %10.1f %8.1f %10.1f\n", node->name, s->op->name,
+                         shape, seconds[i] * 1e6, total > 0 ? 100 * seconds[i] / total : 0, rate);
         }
     }
     evi_text_add(t, json ? "],\"total_us\":" : "total us: ");
@@ -175,9 +179,11 @@ ev_status ev_session_profile(ev_session *session, int32_t n_runs, int32_t json, 
     *out = NULL;
     EVI_CHECK_HANDLE(session, EVI_MAGIC_SESSION);
     if (n_runs < 1)
-        return evi_fail(EV_ERR_ARGUMENT, "ev_session_profile: n_runs %d is not positive", (int)n_runs);
+        return evi_fail(EV_ERR_ARGUMENT, "ev_session_profile: n_runs %d is not positive",
+                        (int)n_runs);
     if (session->batch == 0)
-        return evi_fail(EV_ERR_STATE, "ev_session_profile: call ev_session_run() first; its inputs are "
+        return evi_fail(EV_ERR_STATE,
+                        "ev_session_profile: call ev_session_run() first; its inputs are "
                         "used again");
     double *seconds = NULL;
     EVI_TRY(evi_calloc(session->handle.ctx, (uint64_t)session->steps.n, sizeof(double), &seconds));

@@ -24,7 +24,7 @@ uint64_t evi_session_bytes(const ev_plan *plan)
     return evi_block_bytes(lay_out(plan).total) + evi_steps_bytes(plan);
 }
 
-/* ---- binding ---------------------------------------------------------------------------------------------------- */
+/* ---- binding --------------------------------------------------------------------------------- */
 
 static evi_real *grad_of(const ev_session *session, int32_t value, evi_real *const *grads)
 {
@@ -52,7 +52,8 @@ static void bind_memory(ev_session *session, evi_real *const *grads)
     for (int32_t i = 0; i < plan->n_values; i++) {
         evi_view *view = &session->steps.view[i];
         const evi_flat_value *root = &plan->values[root_of(plan, i)];
-        if (plan->values[i].kind == EVI_FLAT_TEMP && root->kind == EVI_FLAT_TEMP && root->offset >= 0)
+        if (plan->values[i].kind == EVI_FLAT_TEMP && root->kind == EVI_FLAT_TEMP &&
+            root->offset >= 0)
             view->data = session->arena + root->offset;
         else if (plan->values[i].kind == EVI_FLAT_TEMP && root->kind != EVI_FLAT_TEMP)
             view->data = (void *)(uintptr_t)evi_plan_data(plan, root_of(plan, i));
@@ -149,7 +150,7 @@ void ev_session_destroy(ev_session *session)
     ev_context_destroy(ctx);
 }
 
-/* ---- forward ----------------------------------------------------------------------------------------------------- */
+/* ---- forward --------------------------------------------------------------------------------- */
 
 static ev_status set_batch(ev_session *session, int64_t batch)
 {
@@ -210,8 +211,10 @@ ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *c
         return evi_fail(EV_ERR_ARGUMENT, "%d inputs and %lld images given, the plan has %d inputs",
                         (int)n_inputs, (long long)batch, (int)plan->n_inputs);
     if (plan->batch_locked && batch != planned_batch(plan))
-        return evi_fail(EV_ERR_SHAPE, "this model computes with the number of images: make a plan for "
-                        "each (this one is for %lld)", (long long)planned_batch(plan));
+        return evi_fail(EV_ERR_SHAPE,
+                        "this model computes with the number of images: make a plan for "
+                        "each (this one is for %lld)",
+                        (long long)planned_batch(plan));
     EVI_TRY(set_batch(session, batch));
     bind_inputs(session, inputs);
     int32_t fault = 0;
@@ -227,11 +230,10 @@ ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *c
         if (session->trap_nan)
             EVI_TRY(check_finite(session, s, i));
     }
-    return fault == 0 ? EV_OK
-                      : evi_fail(EV_ERR_ARGUMENT, "an index in the data is out of range");
+    return fault == 0 ? EV_OK : evi_fail(EV_ERR_ARGUMENT, "an index in the data is out of range");
 }
 
-/* ---- backward ---------------------------------------------------------------------------------------------------- */
+/* ---- backward -------------------------------------------------------------------------------- */
 
 static void seed_losses(ev_session *session, const float *weights)
 {

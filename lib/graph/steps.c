@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* From the nodes of a plan to steps that can be prepared or run: one block with steps, views, and the
- * pointers between them. */
+/* From the nodes of a plan to steps that can be prepared or run: one block with steps, views, and
+ * the pointers between them. */
 #include "graph/plan.h"
 #include <string.h>
 
@@ -11,7 +11,7 @@ typedef struct layout { /* byte offsets in the block */
 
 static layout lay_out(const ev_plan *plan)
 {
-    layout l = { 0 };
+    layout l = {0};
     for (int32_t i = 0; i < plan->n_nodes; i++) {
         const evi_flat_node *node = &plan->nodes[i];
         if (node->dead)
@@ -67,7 +67,7 @@ static void fill_step(const ev_plan *plan, int32_t number, evi_step *s)
     s->packed = plan->packed == NULL || node->packed_bytes == 0
                     ? NULL
                     : (char *)plan->packed + node->packed_offset;
-    s->rng = (evi_rng){ 0, (uint64_t)number + 1 };
+    s->rng = (evi_rng){0, (uint64_t)number + 1};
 }
 
 ev_status evi_steps_create(const ev_plan *plan, evi_steps *out)

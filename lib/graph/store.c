@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The weights of one model: one flat vector, so that optimiser, saving and checking are loops over
- * numbers.  Trainable weights come first and running statistics last, so that the gradient vector is
- * as long as the first part alone. */
+ * numbers.  Trainable weights come first and running statistics last, so that the gradient vector
+ * is as long as the first part alone. */
 #include "graph/graph.h"
 #include <math.h>
 #include <string.h>
@@ -37,7 +37,8 @@ void evi_store_release(evi_store *store)
 static ev_status check_new_param(const evi_store *store, const evi_param *param)
 {
     if (store->weights != NULL)
-        return evi_fail(EV_ERR_STATE, "weight '%s' cannot be added: the model has its weights already",
+        return evi_fail(EV_ERR_STATE,
+                        "weight '%s' cannot be added: the model has its weights already",
                         param->name);
     if (evi_store_find(store, param->name) >= 0)
         return evi_fail(EV_ERR_ARGUMENT, "there is a weight named '%s' already", param->name);
@@ -116,7 +117,7 @@ ev_status evi_store_init(evi_store *store, uint64_t seed)
 {
     EVI_TRY(evi_store_allocate(store));
     for (int32_t i = 0; i < store->n_params; i++) {
-        evi_rng rng = { seed, 0x77656967687473u }; /* a stream for weights alone */
+        evi_rng rng = {seed, 0x77656967687473u}; /* a stream for weights alone */
         fill(evi_store_data(store, i), &store->params[i], evi_rng_derive(rng, (uint64_t)i));
     }
     evi_store_touch(store);

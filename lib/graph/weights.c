@@ -69,8 +69,8 @@ ev_status ev_model_weight(ev_model *model, const char *name, ev_tensor **out)
         return evi_fail(EV_ERR_STATE, "ev_model_weight: call ev_model_init() first");
     const evi_param *p = &model->store->params[i];
     return ev_tensor_wrap(model->handle.ctx, EV_TYPE_FLOAT32, p->shape.rank, p->shape.dim,
-                          evi_store_data(model->store, i),
-                          (uint64_t)p->count * sizeof(evi_real), out);
+                          evi_store_data(model->store, i), (uint64_t)p->count * sizeof(evi_real),
+                          out);
 }
 
 ev_status ev_model_touch(ev_model *model)

@@ -13,11 +13,16 @@
 #include "kernels/kernels.h"
 #include "tensor/tensor.h"
 
-/* ---- attributes: one flat struct for all ops, so that a node can be copied and compared ---------- */
+/* ---- attributes: one flat struct for all ops, so that a node can be copied and compared ------ */
 
 #define EVI_MAX_LIST 16
 
-enum { EVI_AUTO_PAD_NONE = 0, EVI_AUTO_PAD_SAME_UPPER, EVI_AUTO_PAD_SAME_LOWER, EVI_AUTO_PAD_VALID };
+enum {
+    EVI_AUTO_PAD_NONE = 0,
+    EVI_AUTO_PAD_SAME_UPPER,
+    EVI_AUTO_PAD_SAME_LOWER,
+    EVI_AUTO_PAD_VALID
+};
 enum { EVI_PAD_ZERO = 0 /* constant: alpha */, EVI_PAD_REFLECT, EVI_PAD_EDGE, EVI_PAD_WRAP };
 enum { EVI_RESIZE_NEAREST = 0, EVI_RESIZE_LINEAR, EVI_RESIZE_CUBIC };
 enum { /* ONNX coordinate_transformation_mode */
@@ -39,11 +44,12 @@ typedef struct evi_list { /* small list of integers */
 } evi_list;
 
 typedef struct evi_attrs {
-    /* windows: conv, conv_transpose, pool.  1-D ops have kernel[0] = 1 and h = 1 (rank 3 in ONNX). */
+    /* windows: conv, conv_transpose, pool.  1-D ops have kernel[0] = 1 and h = 1 (rank 3 in ONNX).
+     * */
     int32_t kernel[2], stride[2], dilation[2], output_pad[2]; /* [0] vertical, [1] horizontal */
     int32_t pad[4];                                           /* top, left, bottom, right */
     int32_t groups, auto_pad, ceil_mode, count_include_pad, storage_order;
-    int32_t axis;      /* softmax, concat, gather, flatten, split, layer norm ... ; may be negative */
+    int32_t axis;      /* softmax, concat, gather, flatten, split ...; may be negative */
     int32_t keep_dims; /* reductions */
     int32_t trans_a, trans_b; /* dense (ONNX Gemm): transB 1 is the ordinary dense layer */
     int32_t mode;      /* EVI_PAD_*, EVI_RESIZE_*, ... */
@@ -53,12 +59,12 @@ typedef struct evi_attrs {
     int32_t allow_zero;/* reshape */
     int32_t flag;      /* op's own */
     int32_t opset;     /* of the imported node, where the meaning changed; 0: newest */
-    float alpha, beta;         /* leaky slope, clip low/high, gemm factors, hard-sigmoid, pad value ... */
-    float epsilon, momentum;   /* norms.  momentum: running = momentum * running + (1-m) * batch (ONNX) */
+    float alpha, beta;         /* leaky slope, clip low/high, gemm factors, pad value ... */
+    float epsilon, momentum;   /* norms: running = momentum * running + (1-m) * batch */
     float rate;                /* dropout */
     float smoothing;           /* label smoothing */
     float cubic_a, extrapolation;
-    evi_list list;  /* perm, shape, split sizes, axes of squeeze/unsqueeze/reduce, pads (begin.. end..) */
+    evi_list list;  /* perm, shape, split sizes, axes of reduce, pads (begins, ends) */
     evi_list list2; /* slice: ends; resize: sizes */
     evi_list list3; /* slice: axes; resize: axes */
     evi_list list4; /* slice: steps */
@@ -66,9 +72,10 @@ typedef struct evi_attrs {
     float roi[2 * EV_MAX_RANK];
 } evi_attrs;
 
-void evi_attrs_default(evi_attrs *a); /* ops/op.c: strides, dilations, groups 1; epsilon 1e-5; momentum 0.9 */
+/* Strides, dilations and groups 1; epsilon 1e-5; momentum 0.9. */
+void evi_attrs_default(evi_attrs *a);
 
-/* ---- edges: what is known about a value when a model is drawn or planned ------------------------- */
+/* ---- edges: what is known about a value when a model is drawn or planned --------------------- */
 
 typedef struct evi_edge {
     int32_t type; /* EV_TYPE_*; 0: the optional input is absent */
@@ -79,7 +86,7 @@ typedef struct evi_edge {
     float scale, zero_point; /* quantisation (reserved) */
 } evi_edge;
 
-/* ---- steps: what an op sees when planned and run -------------------------------------------------- */
+/* ---- steps: what an op sees when planned and run --------------------------------------------- */
 
 typedef struct evi_view {
     int32_t type; /* EV_TYPE_* */
@@ -105,7 +112,7 @@ typedef struct evi_step {
     float act_alpha, act_beta;
     uint64_t grad_first;   /* bit i: gradient of input i is written for the first time: = not += */
     /* Sizes that prepare asks for (largest batch), and the memory that was set aside. */
-    uint64_t packed_bytes;  /* weights made ready, once per plan, shared by sessions; not in training */
+    uint64_t packed_bytes;  /* weights made ready, once per plan; not in training */
     uint64_t scratch_bytes; /* nothing kept between steps */
     uint64_t saved_bytes;   /* kept from forward to backward (masks, indices, statistics) */
     void *packed, *scratch, *saved;
@@ -114,7 +121,7 @@ typedef struct evi_step {
     int32_t fault;          /* set by forward when a data-dependent index was out of range */
 } evi_step;
 
-/* ---- pruning: which channels live and die together ----------------------------------------------- */
+/* ---- pruning: which channels live and die together ------------------------------------------- */
 
 /* Channel c (0..count-1) of a set is, in operand `operand`, along `axis`, the indices
  * offset + c*block .. offset + c*block + block-1.  All slices of one set are tied: channel c of one
@@ -140,21 +147,21 @@ void evi_couple(evi_coupling *c, int32_t set, int32_t operand, int32_t axis, int
 void evi_couple_same(evi_coupling *c, const evi_edge *in, int32_t n_in, const evi_edge *out,
                      int32_t n_out, int32_t axis);
 
-/* ---- the descriptor ------------------------------------------------------------------------------ */
+/* ---- the descriptor -------------------------------------------------------------------------- */
 
 enum {
-    EVI_OP_INPLACE = 1 << 0,      /* out[0] may lie over in[0], and its gradient over in[0]'s (elementwise,
-                                     backward reads out or saved, never in) */
+    EVI_OP_INPLACE = 1 << 0,      /* out[0] may lie over in[0], and its gradient over in[0]'s
+                                     (elementwise; backward reads out or saved, never in) */
     EVI_OP_BWD_OUT = 1 << 1,      /* backward reads out[0]->data */
     EVI_OP_FUSES_ACT = 1 << 2,    /* obeys s->act (inference plans only) */
-    EVI_OP_ACT = 1 << 3,          /* is an activation that may be fused (see fuse in graph/fuse.c) */
+    EVI_OP_ACT = 1 << 3,          /* is an activation that may be fused (graph/fuse.c) */
     EVI_OP_TRAIN_ONLY_EFFECT = 1 << 4, /* identity outside training (dropout): dropped from plans */
     EVI_OP_SHAPE_ONLY = 1 << 5,   /* output depends on the input's shape alone (Shape): folded */
     EVI_OP_LOSS = 1 << 6,         /* out[0] is one number; a root of backward */
     EVI_OP_RANDOM = 1 << 7,       /* uses s->rng */
-    EVI_OP_VIEW = 1 << 8          /* out[0] has the same elements in the same order as in[0] (reshape,
-                                     flatten, identity): the planner may let them share memory and drop
-                                     the step; forward and backward must still work (copy) */
+    EVI_OP_VIEW = 1 << 8          /* out[0] has the elements of in[0] in the same order (reshape,
+                                     flatten, identity): they may share memory and the step be
+                                     left out; forward and backward must still work (copy) */
 };
 
 typedef struct evi_op {
@@ -167,7 +174,8 @@ typedef struct evi_op {
      * constant inputs (auto_pad into pad, slice bounds, -1 in reshape ...).  Called again for each
      * batch size, so it must be idempotent: keep what was given, write what was resolved elsewhere.
      * The error names what does not fit; the caller prefixes the node's name. */
-    ev_status (*infer)(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out, int32_t n_out);
+    ev_status (*infer)(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
+                       int32_t n_out);
     /* Sizes of packed, scratch and saved memory; choice of variant.  NULL: needs nothing. */
     void (*prepare)(evi_step *s);
     /* Fill s->packed from in[]->data (weights).  Only in plans for inference.  May be NULL. */
@@ -178,8 +186,8 @@ typedef struct evi_op {
     void (*backward)(evi_step *s);
     void (*channels)(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
                      int32_t n_out, evi_coupling *c); /* NULL: blocked */
-    /* Floating-point operations of forward (a multiply-add counts 2; transposed convolution at input
-     * resolution; elementwise ops 1 per element).  NULL: 0. */
+    /* Floating-point operations of forward (a multiply-add counts 2; transposed convolution at
+     * input resolution; elementwise ops 1 per element).  NULL: 0. */
     double (*flops)(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
                     int32_t n_out);
 } evi_op;
@@ -188,8 +196,8 @@ const evi_op *evi_op_find(const char *name);       /* by our name; NULL */
 const evi_op *evi_op_find_onnx(const char *onnx);  /* first with this ONNX name; NULL */
 const evi_op *evi_op_at(int32_t i);                /* NULL past the end: to list all */
 
-/* Gradient of input i to add into, or NULL when nobody wants it.  Zeroed first when this is the first
- * contribution.  Ops that can overwrite look at grad_first themselves instead. */
+/* Gradient of input i to add into, or NULL when nobody wants it.  Zeroed first when this is the
+ * first contribution.  Ops that can overwrite look at grad_first themselves instead. */
 evi_real *evi_grad_start(evi_step *s, int32_t i);
 static inline bool evi_grad_is_first(const evi_step *s, int32_t i)
 {

@@ -7,7 +7,7 @@ START_TEST(wrong_shapes_are_found_when_drawn)
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = NULL;
     ev_value x, y, z;
-    const int64_t dims[4] = { -1, 3, 8, 8 }, flat[2] = { -1, 5 };
+    const int64_t dims[4] = {-1, 3, 8, 8}, flat[2] = {-1, 5};
     t_ok(ev_model_create(ctx, &m));
     t_ok(ev_model_input(m, "a", EV_TYPE_FLOAT32, 4, dims, &x));
     t_ok(ev_model_input(m, "b", EV_TYPE_FLOAT32, 2, flat, &z));
@@ -58,7 +58,7 @@ START_TEST(notes_travel_with_the_model)
 {
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = mixed_net(ctx), *copy = NULL;
-    const char *names[3] = { "empty", "dog", "bicyclist" };
+    const char *names[3] = {"empty", "dog", "bicyclist"};
     t_ok(ev_model_set_classes(m, names, 3));
     t_ok(ev_model_set_classes(m, names, 2));
     ck_assert_int_eq(ev_model_n_classes(m), 2);
@@ -114,7 +114,7 @@ START_TEST(start_values_follow_seed_and_rule)
     ev_model *m = NULL;
     ev_value x;
     ev_tensor *w = NULL;
-    const int64_t dims[2] = { -1, 400 };
+    const int64_t dims[2] = {-1, 400};
     t_ok(ev_model_create(ctx, &m));
     t_ok(ev_model_input(m, "x", EV_TYPE_FLOAT32, 2, dims, &x));
     t_ok(ev_model_dense(m, x, 500, NULL, &x));

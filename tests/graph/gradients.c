@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Gradients of whole graphs against finite differences, in double: a classifier with most layers, and
- * a CycleGAN's generator update in small (a generator called twice, a frozen discriminator, three
- * weighted losses).  Also: accumulating, and the same bits on any number of threads. */
+/* Gradients of whole graphs against finite differences, in double: a classifier with most layers,
+ * and a CycleGAN's generator update in small (a generator called twice, a frozen discriminator,
+ * three weighted losses).  Also: accumulating, and the same bits on any number of threads. */
 #include "graph/plan.h"
 #include "support.h"
 #include <math.h>
@@ -31,10 +31,10 @@ static ev_value conv(ev_model *m, ev_value x, int32_t filters, int32_t kernel, i
 /* Smooth layers only: finite differences and corners do not go together. */
 static ev_model *classifier(ev_context *ctx)
 {
-    const int64_t dims[4] = { -1, 2, 8, 6 }, one[1] = { -1 };
+    const int64_t dims[4] = {-1, 2, 8, 6}, one[1] = {-1};
     ev_model *m = NULL;
     ev_value x, y, z, labels, parts[3];
-    const int64_t sizes[2] = { 3, 2 };
+    const int64_t sizes[2] = {3, 2};
     t_ok(ev_model_create(ctx, &m));
     t_ok(ev_model_input(m, "image", EV_TYPE_FLOAT32, 4, dims, &x));
     t_ok(ev_model_input(m, "labels", EV_TYPE_INT32, 1, one, &labels));
@@ -61,7 +61,7 @@ static ev_model *classifier(ev_context *ctx)
 
 static ev_model *generator(ev_context *ctx)
 {
-    const int64_t dims[4] = { -1, 2, 8, 6 };
+    const int64_t dims[4] = {-1, 2, 8, 6};
     ev_conv2d_options o;
     ev_model *m = NULL;
     ev_value x, y, z;
@@ -88,7 +88,7 @@ static ev_model *generator(ev_context *ctx)
 
 static ev_model *discriminator(ev_context *ctx)
 {
-    const int64_t dims[4] = { -1, 2, 8, 6 };
+    const int64_t dims[4] = {-1, 2, 8, 6};
     ev_model *m = NULL;
     ev_value x;
     t_ok(ev_model_create(ctx, &m));
@@ -104,7 +104,7 @@ static ev_model *discriminator(ev_context *ctx)
 /* adversarial + 10 cycle (with the one generator there and back) + 5 identity */
 static ev_model *composed(ev_context *ctx)
 {
-    const int64_t dims[4] = { -1, 2, 8, 6 };
+    const int64_t dims[4] = {-1, 2, 8, 6};
     ev_model *m = NULL, *g = generator(ctx), *d = discriminator(ctx);
     ev_value a, b, fake, back, same, judged, loss[3];
     t_ok(ev_model_create(ctx, &m));
@@ -141,7 +141,7 @@ static void open_net(net *n, ev_model *(*draw)(ev_context *), int32_t threads, i
         n->grads[i] = calloc((size_t)n->plan->stores[i]->n_trainable + 1, sizeof(evi_real));
     t_ok(evi_session_create_training(n->plan, n->grads, &n->session));
     static evi_real x[2][8 * 2 * 8 * 6];
-    static int32_t labels[8] = { 0, 3, 1, 2, 2, 0, 1, 3 };
+    static int32_t labels[8] = {0, 3, 1, 2, 2, 0, 1, 3};
     uint64_t state = 5;
     for (int32_t i = 0; i < 2 * 8 * 2 * 8 * 6; i++)
         (&x[0][0])[i] = (evi_real)t_random_float(&state);
@@ -195,7 +195,8 @@ static int32_t check_store(net *n, int32_t store)
             *w = keep;
             double want = (up - down) / (2 * step), got = (double)n->grads[store][p->offset + j];
             if (fabs(want - got) > 1e-6 * fmax(fabs(want), fabs(got)) + 2e-8)
-                ck_abort_msg("%s[%lld]: %.12g, by differences %.12g", p->name, (long long)j, got, want);
+                ck_abort_msg("%s[%lld]: %.12g, by differences %.12g", p->name, (long long)j, got,
+                             want);
             checked++;
         }
     }

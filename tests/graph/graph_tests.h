@@ -12,7 +12,8 @@ TCase *memory_case(void);
 
 /* A tensor of small numbers that depend on seed. */
 ev_tensor *some_tensor(ev_context *ctx, int32_t rank, const int64_t *dims, uint64_t seed);
-/* A net with most kinds of layer: conv, batch norm, relu, residual, concat, pools, dense; init done. */
+/* A net with most kinds of layer: conv, batch norm, relu, residual, concat, pools, dense; init
+ * done. */
 ev_model *mixed_net(ev_context *ctx);
 
 #endif

@@ -41,7 +41,7 @@ static void shake_weights(ev_model *m)
 
 ev_model *mixed_net(ev_context *ctx)
 {
-    const int64_t dims[4] = { -1, 3, 20, 18 };
+    const int64_t dims[4] = {-1, 3, 20, 18};
     ev_model *m = NULL;
     ev_value x, y, z, parts[2];
     t_ok(ev_model_create(ctx, &m));

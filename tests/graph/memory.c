@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Memory: what is foretold is what is taken, runs allocate nothing, and every allocation may fail. */
+/* Memory: what is foretold is what is taken, runs allocate nothing, and every allocation may fail.
+ * */
 #include "graph_tests.h"
 
 START_TEST(bytes_are_foretold_exactly)
 {
-    t_hooks hooks = { 0 };
+    t_hooks hooks = {0};
     ev_context *ctx = t_context(&hooks, 2);
     ev_model *m = mixed_net(ctx);
     for (int32_t batch = 1; batch <= 33; batch += 8) {
@@ -20,7 +21,8 @@ START_TEST(bytes_are_foretold_exactly)
         t_ok(ev_plan_create(ctx, m, &o, &plan));
         ck_assert_uint_eq(ev_context_memory_bytes(ctx) - before, need.plan_bytes);
         t_ok(ev_session_create(plan, &s));
-        ck_assert_uint_eq(ev_context_memory_bytes(ctx) - before, need.plan_bytes + need.session_bytes);
+        ck_assert_uint_eq(ev_context_memory_bytes(ctx) - before,
+                          need.plan_bytes + need.session_bytes);
         ev_session_destroy(s);
         ev_plan_destroy(plan);
         ck_assert_uint_eq(ev_context_memory_bytes(ctx), before);
@@ -33,10 +35,10 @@ END_TEST
 
 START_TEST(runs_allocate_nothing)
 {
-    t_hooks hooks = { 0 };
+    t_hooks hooks = {0};
     ev_context *ctx = t_context(&hooks, 2);
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 4, 3, 20, 18 };
+    const int64_t dims[4] = {4, 3, 20, 18};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1), *two = NULL;
     t_ok(ev_tensor_view(x, 0, 2, -1, NULL, &two));
     ev_plan_options o;
@@ -65,7 +67,7 @@ END_TEST
 
 static ev_status draw(ev_model *m)
 {
-    const int64_t dims[4] = { -1, 3, 8, 8 };
+    const int64_t dims[4] = {-1, 3, 8, 8};
     ev_value x = 0, y = 0, z = 0, parts[2];
     ev_status status = ev_model_input(m, "x", EV_TYPE_FLOAT32, 4, dims, &x);
     if (status == EV_OK)
@@ -111,7 +113,7 @@ static ev_status run(ev_context *ctx, ev_model *m, const ev_tensor *x)
 
 static ev_status whole_life(ev_context *ctx, void *arg)
 {
-    const int64_t dims[4] = { 1, 3, 8, 8 };
+    const int64_t dims[4] = {1, 3, 8, 8};
     ev_model *m = NULL, *copy = NULL, *outer = NULL;
     ev_tensor *x = NULL;
     ev_value in, out;

@@ -24,7 +24,7 @@ START_TEST(fusion_keeps_the_result)
 {
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 5, 3, 20, 18 };
+    const int64_t dims[4] = {5, 3, 20, 18};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1);
     ev_plan_options o;
     float fused[20], plain[20];
@@ -49,7 +49,7 @@ END_TEST
 START_TEST(same_bits_alone_in_a_batch_and_on_threads)
 {
     float all[4][28], one[4];
-    const int64_t dims[4] = { 7, 3, 20, 18 };
+    const int64_t dims[4] = {7, 3, 20, 18};
     for (int32_t threads = 1; threads <= 4; threads++) {
         ev_context *ctx = t_context(NULL, threads);
         ev_model *m = mixed_net(ctx);
@@ -76,7 +76,7 @@ START_TEST(wrong_inputs_are_refused)
 {
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 3, 3, 20, 18 }, wide[4] = { 1, 3, 20, 19 };
+    const int64_t dims[4] = {3, 3, 20, 18}, wide[4] = {1, 3, 20, 19};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1), *w = some_tensor(ctx, 4, wide, 1), *b = NULL;
     const ev_tensor *in = x;
     ev_plan *plan = NULL;
@@ -109,7 +109,7 @@ START_TEST(changed_weights_make_a_plan_stale)
 {
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 1, 3, 20, 18 };
+    const int64_t dims[4] = {1, 3, 20, 18};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1);
     const ev_tensor *in = x;
     ev_plan *plan = NULL;
@@ -131,7 +131,7 @@ START_TEST(nan_is_found_and_named)
 {
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 1, 3, 20, 18 };
+    const int64_t dims[4] = {1, 3, 20, 18};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1), *w = NULL;
     const ev_tensor *in = x;
     ev_plan *plan = NULL;
@@ -183,14 +183,14 @@ START_TEST(one_plan_serves_many_threads)
 {
     ev_context *ctx = t_context(NULL, 2); /* whoever finds the workers busy runs alone */
     ev_model *m = mixed_net(ctx);
-    const int64_t dims[4] = { 1, 3, 20, 18 };
+    const int64_t dims[4] = {1, 3, 20, 18};
     ev_tensor *x = some_tensor(ctx, 4, dims, 1);
     ev_plan *plan = NULL;
     t_ok(ev_plan_create(ctx, m, NULL, &plan));
     worker w[8];
     pthread_t thread[8];
     for (int32_t i = 0; i < 8; i++) {
-        w[i] = (worker){ .plan = plan, .x = x };
+        w[i] = (worker){.plan = plan, .x = x};
         run_once(ctx, m, NULL, x, w[i].want, 4);
         ck_assert_int_eq(pthread_create(&thread[i], NULL, run_many, &w[i]), 0);
     }
@@ -211,7 +211,7 @@ START_TEST(plain_outputs)
     ev_context *ctx = t_context(NULL, 1);
     ev_model *m = NULL;
     ev_value x, c, f;
-    const int64_t dims[2] = { 2, 3 };
+    const int64_t dims[2] = {2, 3};
     ev_tensor *k = some_tensor(ctx, 2, dims, 8), *t = some_tensor(ctx, 2, dims, 9);
     t_ok(ev_model_create(ctx, &m));
     t_ok(ev_model_input(m, "x", EV_TYPE_FLOAT32, 2, dims, &x));
@@ -228,7 +228,7 @@ START_TEST(plain_outputs)
     t_ok(ev_session_create(plan, &s));
     const ev_tensor *in = t;
     t_ok(ev_session_run(s, &in, 1, NULL, 0));
-    ev_tensor *want[4] = { t, k, t, t };
+    ev_tensor *want[4] = {t, k, t, t};
     for (int32_t i = 0; i < 4; i++)
         ck_assert_mem_eq(ev_tensor_data(ev_session_output(s, i)), ev_tensor_data(want[i]), 24);
     ev_session_destroy(s);
