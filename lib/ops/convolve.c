@@ -208,14 +208,20 @@ static void pack_panel(const job *j, const part *p, int64_t g, int64_t m0, evi_r
                             j->mr);
             continue;
         }
-        for (int64_t r = 0; r < len; r++, panel += j->mr) {
+        for (int64_t r = 0; r < len;) {
             const int64_t c = (q + r) / taps, t = (q + r) % taps;
-            const int64_t tap = (p->first_y - t / p->taps.nx * p->jump_y) * s->kw + p->first_x -
-                                t % p->taps.nx * p->jump_x;
-            const evi_real *from = j->w + ((g * j->channels + c) * j->outputs + m0) * all + tap;
+            const evi_real *from = j->w + ((g * j->channels + c) * j->outputs + m0) * all;
 
+            if (taps == all && t == 0 && r + taps <= len) { /* stride 1: a whole kernel, reversed */
+                j->k->transpose(m, taps, from, taps, panel + (r + taps - 1) * j->mr, -j->mr);
+                r += taps;
+                continue;
+            }
+            from += (p->first_y - t / p->taps.nx * p->jump_y) * s->kw + p->first_x -
+                    t % p->taps.nx * p->jump_x;
             for (int64_t i = 0; i < m; i++)
-                panel[i] = from[i * all];
+                panel[r * j->mr + i] = from[i * all];
+            r++;
         }
     }
 }

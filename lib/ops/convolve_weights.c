@@ -7,7 +7,10 @@
  * hard case is the first layer: few weights, a long sum.  So the sum is cut: the units (some rows,
  * or some whole small pictures) are dealt to partial sums, in a number that follows from the shape
  * alone, and the partial sums are added in order.  When the weights are many, there are few partial
- * sums and the tasks divide the output channels instead. */
+ * sums and the tasks divide the output channels instead.
+ *
+ * Rows that do not fill whole vectors leave lanes idle.  Then dy is copied too, in rows as long as
+ * those of the bordered x, zeros between: a picture becomes one long row for both. */
 #include "ops/convolve_plane.h"
 
 #include <string.h>
@@ -33,6 +36,8 @@ typedef struct job {
     int64_t n_sums, values;
     int64_t m_step, m_blocks, group_step, group_blocks;
     int32_t mr, nr;
+    bool copies_dy;
+    int64_t block_values; /* of the copy of x; that of dy follows it */
     uint64_t worker_bytes;
     const evi_real *x, *dy;
     evi_real *dw, *sums;
@@ -44,6 +49,28 @@ typedef struct job {
 static int64_t div_up(int64_t a, int64_t b)
 {
     return (a + b - 1) / b;
+}
+
+/* Is a copy of dy worth it?  Compare the shares of lanes that do work, with a quarter of
+ * a vector of overhead for each row and a twentieth for the copy; it must also be paid for by
+ * enough terms, and fit the cache. */
+static void set_copy(job *j)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t lanes = j->k->lanes, vectors = div_up(s->out_w, lanes);
+    const double by_row = (double)s->out_w / (double)(vectors * lanes + lanes / 4);
+    const int64_t picture = j->rows * j->taps.pitch, room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
+    /* Bounds that do not fall when n grows, unlike images * chunk itself. */
+    const int64_t most = EVI_MAX(room, j->images * j->channel);
+    int64_t values;
+
+    j->block_values = j->in_place ? 0 : EVI_MIN(most, j->images * j->channels * j->channel);
+    j->block_values = (int64_t)evi_round_up((uint64_t)j->block_values, EVI_ALIGN);
+    j->copies_dy = !j->in_place && j->taps.pitch > s->out_w && j->depth >= 48 &&
+                   0.95 * (double)s->out_w / (double)j->taps.pitch > by_row &&
+                   j->m_step * picture <= 2 * room;
+    values = j->block_values + (j->copies_dy ? j->m_step * picture * j->images : 0);
+    j->worker_bytes = evi_round_up(sizeof(evi_real) * (uint64_t)values, EVI_ALIGN);
 }
 
 static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
@@ -77,12 +104,7 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     int64_t blocks = EVI_MIN(div_up(TASKS, j->n_sums * j->group_blocks), div_up(j->outputs, 32));
     j->m_step = div_up(div_up(j->outputs, blocks), j->mr) * j->mr;
     j->m_blocks = div_up(j->outputs, j->m_step);
-    /* A bound that does not fall when n grows, unlike images * chunk itself. */
-    int64_t most = EVI_MAX(k->plane_bytes / (int64_t)sizeof(evi_real), j->images * j->channel);
-    j->worker_bytes = evi_round_up(
-        sizeof(evi_real) *
-            (uint64_t)(j->in_place ? 0 : EVI_MIN(most, j->images * j->channels * j->channel)),
-        EVI_ALIGN);
+    set_copy(j);
 }
 
 static uint64_t offsets_bytes(const job *j)
@@ -108,18 +130,33 @@ uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_sha
 
 /* One unit, one group, one chunk of channels: add to (or set) that part of a sum. */
 static void run_chunk(const job *j, evk_dot_tile *t, const evi_real *dy, const evi_real *x,
-                      int64_t m0, int64_t m, int64_t n_terms, evi_real *sum)
+                      int64_t m, int64_t n_terms, evi_real *sum)
 {
     for (int64_t i = 0; i < m; i += t->m) {
         t->m = (int32_t)EVI_MIN(j->mr, m - i);
-        t->a = dy + (m0 + i) * j->out_plane;
+        t->a = dy + i * t->lda;
         for (int64_t q = 0; q < n_terms; q += t->n) {
             t->n = (int32_t)EVI_MIN(j->nr, n_terms - q);
             t->b = x;
             t->off = j->off + q;
-            t->c = sum + (m0 + i) * j->depth + q;
+            t->c = sum + i * j->depth + q;
             j->k->dot_tile(t);
         }
+    }
+}
+
+/* to[channel][picture][row][pitch], zeros after each row. */
+static void copy_dy(const job *j, const evi_real *dy, int64_t images, int64_t m, int64_t rows,
+                    evi_real *to)
+{
+    const int64_t w = j->s->out_w, gap = j->taps.pitch - w;
+
+    for (int64_t i = 0; i < m * images; i++) {
+        const evi_real *from = dy + (i % images * j->s->c_out + i / images) * j->out_plane;
+
+        j->k->copy_rows(rows, w, from, w, to, w + gap);
+        for (int64_t r = 0; r < rows; r++, to += w + gap)
+            memset(to + w, 0, (size_t)gap * sizeof(evi_real));
     }
 }
 
@@ -131,12 +168,20 @@ static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t 
     const int64_t image = unit / j->row_blocks * j->images, y0 = unit % j->row_blocks * j->rows;
     const int64_t rows = EVI_MIN(j->rows, s->out_h - y0), taps = s->kh * s->kw;
     const evi_real *x = j->x + (image * s->c_in + g * j->channels) * j->in_plane;
-    const evi_real *dy = j->dy + (image * s->c_out + g * j->outputs) * j->out_plane + y0 * s->out_w;
+    const evi_real *dy =
+        j->dy + (image * s->c_out + g * j->outputs + m0) * j->out_plane + y0 * s->out_w;
     evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image), .rows = rows, .len = s->out_w,
                       .lda = j->out_plane, .a_plane = s->c_out * j->out_plane, .a_step = s->out_w,
                       .b_step = j->taps.pitch, .ldc = j->depth, .flags = add ? EVK_TILE_ADD : 0};
 
-    if (j->taps.pitch == s->out_w) { /* rows follow one another in both */
+    if (j->copies_dy) {
+        copy_dy(j, dy, t.planes, m, rows, block + j->block_values);
+        dy = block + j->block_values;
+        t.len = rows * j->taps.pitch - (j->taps.pitch - s->out_w);
+        t.rows = 1;
+        t.a_plane = rows * j->taps.pitch;
+        t.lda = t.planes * t.a_plane;
+    } else if (j->taps.pitch == s->out_w) { /* rows follow one another in both */
         t.len *= rows;
         t.rows = 1;
     }
@@ -153,7 +198,7 @@ static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t 
                               x + (i / n * s->c_in + c + i % n) * j->in_plane, y0, rows, j->rows,
                               block + i * j->channel);
         }
-        run_chunk(j, &t, dy, b, m0, m, n * taps, sum + c * taps);
+        run_chunk(j, &t, dy, b, m, n * taps, sum + m0 * j->depth + c * taps);
     }
 }
 

@@ -124,9 +124,108 @@ static void bench_layer(const evi_kernels *k, const layer *l)
     free(bias);
 }
 
+typedef struct product {
+    const char *name;
+    int m, n, k, trans_a, trans_b;
+} product;
+
+static const product products[] = {
+    {"arch5.fc1 b1", 1, 128, 10976, 0, 1},      {"arch5.fc1 b32", 32, 128, 10976, 0, 1},
+    {"arch5.fc1 dx", 32, 10976, 128, 0, 0},     {"arch5.fc1 dw", 128, 10976, 32, 1, 0},
+    {"arch8.fc1 b1", 1, 512, 25088, 0, 1},      {"arch8.fc1 b32", 32, 512, 25088, 0, 1},
+    {"arch8.fc1 dx", 32, 25088, 512, 0, 0},     {"arch8.fc1 dw", 512, 25088, 32, 1, 0},
+    {"square 1024 nn", 1024, 1024, 1024, 0, 0}, {"square 1024 nt", 1024, 1024, 1024, 0, 1},
+    {"square 1024 tn", 1024, 1024, 1024, 1, 0}, {"square 1024 tt", 1024, 1024, 1024, 1, 1},
+    {"row 1024 nn", 1, 1024, 1024, 0, 0},
+};
+
+static void bench_product(const evi_kernels *k, const product *p)
+{
+    evi_gemm_args g = {.m = p->m, .n = p->n, .k = p->k, .trans_a = p->trans_a,
+                       .trans_b = p->trans_b};
+    evi_real *a = filled(g.m * g.k), *b = filled(g.n * g.k), *c = filled(g.m * g.n);
+    void *scratch = filled((int64_t)evi_gemm_scratch_bytes(k, g.m, g.n, g.k, g.trans_a, g.trans_b, 1));
+    double best = 1e9, spent = 0;
+
+    g.a = a;
+    g.b = b;
+    g.c = c;
+    g.lda = p->trans_a ? g.m : g.k;
+    g.ldb = p->trans_b ? g.k : g.n;
+    g.ldc = g.n;
+    for (int r = 0; r < 200 && (r < 3 || spent < 0.15); r++) {
+        double t0 = seconds();
+
+        evi_gemm(NULL, k, &g, scratch);
+        t0 = seconds() - t0;
+        spent += t0;
+        best = t0 < best ? t0 : best;
+    }
+    const double flops = 2.0 * p->m * p->n * p->k;
+
+    printf("%-15s  %7.1f GF %3.0f%%  %6.1f GB/s of B\n", p->name, flops / best * 1e-9,
+           100e-9 * flops / best / peak, 1e-9 * (double)sizeof(evi_real) * p->n * p->k / best);
+    free(a);
+    free(b);
+    free(c);
+    free(scratch);
+}
+
+/* Kernels that memory bounds: bytes moved a second, for arrays in the second-level cache and far
+ * larger ones. */
+static void bench_streams(const evi_kernels *k, int64_t n)
+{
+    static const char *const names[] = {"add", "relu", "relu back", "sum", "exp", "tanh", "pool",
+                                        "pool back", "adam", "affine"};
+    static const int moved[] = {3, 2, 3, 1, 2, 2, 2, 2, 7, 2}; /* values each element moves */
+    evi_real *x = filled(n), *y = filled(n), *z = filled(n), *v = filled(n);
+    uint8_t *at = aligned_alloc(64, evi_round_up((uint64_t)n, 64));
+    const evk_act relu = {.kind = EVK_ACT_RELU}, tanh = {.kind = EVK_ACT_TANH};
+    const evk_adam adam = {.lr = 0, .beta1 = 1, .beta2 = 1, .eps = 1, .correct1 = 1, .correct2 = 1};
+
+    for (int64_t i = 0; i < n; i++)
+        v[i] = 1;
+    printf("%lld values:", (long long)n);
+    for (int which = 0; which < EVI_COUNT(names); which++) {
+        double best = 1e9, spent = 0;
+
+        for (int r = 0; r < 200 && (r < 3 || spent < 0.05); r++) {
+            double t0 = seconds();
+
+            switch (which) {
+            case 0: k->add(n, x, y, z); break;
+            case 1: k->act(n, x, 0, &relu, z); break;
+            case 2: k->act_back(n, NULL, x, y, &relu, z, 0); break;
+            case 3: z[0] = k->sum(n, x); break;
+            case 4: k->exp(n, x, z); break;
+            case 5: k->act(n, x, 0, &tanh, z); break;
+            case 6: k->max_pool2(n / 4, x, x + n / 2, z, at); break;
+            case 7: k->max_pool2_back(n / 4, y, at, x, x + n / 2, 0); break;
+            case 8: k->adam(n, &adam, x, y, v, z); break;
+            default: k->affine(n, x, 1, 0, z); break;
+            }
+            t0 = seconds() - t0;
+            spent += t0;
+            best = t0 < best ? t0 : best;
+        }
+        printf("  %s %.1f", names[which],
+               1e-9 * (double)sizeof(evi_real) * (double)(n * moved[which]) / best);
+    }
+    printf(" GB/s\n");
+    free(x);
+    free(y);
+    free(z);
+    free(v);
+    free(at);
+}
+
 void bench_kernels(const evi_kernels *k)
 {
     measure_peak(k);
+    for (int i = 0; i < EVI_COUNT(products); i++)
+        bench_product(k, &products[i]);
+    bench_streams(k, 16384);
+    bench_streams(k, 8 << 20);
     for (int i = 0; i < EVI_COUNT(layers); i++)
         bench_layer(k, &layers[i]);
 }

@@ -29,10 +29,10 @@ static inline vf v_load(const float *p)
     return vld1q_f32(p);
 }
 /* The same value, but certainly in a register of its own: otherwise gcc loads the scalars of a
- * whole column first, and runs out of registers. */
+ * whole column first, and runs out of registers.  Volatile keeps the order. */
 static inline vf v_held(vf v)
 {
-    __asm__("" : "+w"(v));
+    __asm__ volatile("" : "+w"(v));
     return v;
 }
 static inline void v_store(float *p, vf v)
