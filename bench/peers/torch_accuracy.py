@@ -14,7 +14,7 @@ import torch
 import torch.nn as nn
 from PIL import Image
 
-from torch_train import LADDER
+from ladder import LADDER
 
 root, train, valid, test = sys.argv[1:5]
 arch, size, epochs, patience = (int(a) for a in sys.argv[5:9])
