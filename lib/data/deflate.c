@@ -130,51 +130,56 @@ static void compress(deflater *s, const uint8_t *data, uint64_t n)
     put_symbol(s, 256);
 }
 
-static uint8_t predict(int32_t filter, int32_t left, int32_t up, int32_t corner)
+static uint8_t paeth(int32_t left, int32_t up, int32_t corner)
 {
     int32_t a = up - corner, b = left - corner;
     int32_t pa = a < 0 ? -a : a, pb = b < 0 ? -b : b, pc = a + b < 0 ? -(a + b) : a + b;
-    switch (filter) {
-    case 1: return (uint8_t)left;
-    case 2: return (uint8_t)up;
-    case 3: return (uint8_t)((left + up) / 2);
-    case 4: return (uint8_t)(pa <= pb && pa <= pc ? left : pb <= pc ? up : corner);
-    default: return 0;
-    }
+    return (uint8_t)(pa <= pb && pa <= pc ? left : pb <= pc ? up : corner);
 }
 
-/* Filter one row; gives the sum of the results, seen as signed bytes without their sign. */
+/* Filter one row, of which step zero bytes lie before the start; gives the sum of the results,
+ * seen as signed bytes without their sign. */
 static uint64_t filter_row(int32_t filter, const uint8_t *row, const uint8_t *above, uint64_t n,
                            uint64_t step, uint8_t *to)
 {
+    const uint8_t *left = row - step, *corner = above - step;
     uint64_t sum = 0;
-    to[0] = (uint8_t)filter;
-    for (uint64_t i = 0; i < n; i++) {
-        int32_t left = i >= step ? row[i - step] : 0, up = above != NULL ? above[i] : 0;
-        int32_t corner = i >= step && above != NULL ? above[i - step] : 0;
-        uint8_t v = (uint8_t)(row[i] - predict(filter, left, up, corner));
-        to[i + 1] = v;
-        sum += v < 128 ? v : 256u - v;
-    }
+    *to++ = (uint8_t)filter;
+    for (uint64_t i = 0; filter == 0 && i < n; i++)
+        to[i] = row[i];
+    for (uint64_t i = 0; filter == 1 && i < n; i++)
+        to[i] = (uint8_t)(row[i] - left[i]);
+    for (uint64_t i = 0; filter == 2 && i < n; i++)
+        to[i] = (uint8_t)(row[i] - above[i]);
+    for (uint64_t i = 0; filter == 3 && i < n; i++)
+        to[i] = (uint8_t)(row[i] - (left[i] + above[i]) / 2);
+    for (uint64_t i = 0; filter == 4 && i < n; i++)
+        to[i] = (uint8_t)(row[i] - paeth(left[i], above[i], corner[i]));
+    for (uint64_t i = 0; i < n; i++)
+        sum += (uint64_t)(to[i] < 128 ? to[i] : 256 - to[i]);
     return sum;
 }
 
-static void filter_picture(const ev_image *image, uint8_t *raw)
+/* rows: two of step zero bytes and n more; results: two of n + 1. */
+static void filter_picture(const ev_image *image, uint8_t *rows, uint8_t *results, uint8_t *raw)
 {
     uint64_t step = (uint64_t)image->pixel_bytes, n = (uint64_t)image->width * step;
     for (int32_t y = 0; y < image->height; y++, raw += n + 1) {
-        const uint8_t *row = evi_image_row(image, y);
-        const uint8_t *above = y > 0 ? evi_image_row(image, y - 1) : NULL;
+        uint8_t *row = rows + (y & 1 ? step + n : 0) + step;
+        const uint8_t *above = rows + (y & 1 ? 0 : step + n) + step;
+        uint8_t *best = results, *other = results + n + 1;
         uint64_t least = UINT64_MAX;
-        int32_t best = 0;
+        memcpy(row, evi_image_row(image, y), n);
         for (int32_t filter = 0; filter < 5; filter++) {
-            uint64_t sum = filter_row(filter, row, above, n, step, raw);
+            uint64_t sum = filter_row(filter, row, above, n, step, other);
             if (sum < least) {
+                uint8_t *swap = best;
+                best = other;
+                other = swap;
                 least = sum;
-                best = filter;
             }
         }
-        (void)filter_row(best, row, above, n, step, raw);
+        memcpy(raw, best, n + 1);
     }
 }
 
@@ -207,19 +212,23 @@ static void write_data(deflater *s, const uint8_t *raw, uint64_t n_raw)
 ev_status evi_encode_png(const ev_image *image, evi_sink *sink)
 {
     ev_context *ctx = image->handle.ctx;
-    uint64_t row = (uint64_t)image->width * (uint64_t)image->pixel_bytes + 1;
-    uint64_t n_raw = row * (uint64_t)image->height;
-    uint8_t *raw = NULL;
+    uint64_t n = (uint64_t)image->width * (uint64_t)image->pixel_bytes;
+    uint64_t n_raw = (n + 1) * (uint64_t)image->height;
+    uint8_t *raw = NULL, *rows = NULL;
     deflater *s = NULL;
-    EVI_TRY(evi_malloc(ctx, n_raw, 1, &raw));
-    ev_status status = evi_calloc(ctx, 1, sizeof(*s), &s);
+    ev_status status = evi_malloc(ctx, n_raw, 1, &raw);
+    if (status == EV_OK)
+        status = evi_calloc(ctx, n + 8, 4, &rows);
+    if (status == EV_OK)
+        status = evi_calloc(ctx, 1, sizeof(*s), &s);
     if (status == EV_OK) {
         s->sink = sink;
-        filter_picture(image, raw);
+        filter_picture(image, rows, rows + 2 * (n + 4), raw);
         write_header(image, sink);
         write_data(s, raw, n_raw);
     }
     evi_free(s);
+    evi_free(rows);
     evi_free(raw);
     return status;
 }

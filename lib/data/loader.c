@@ -1,44 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The loader: options, the ring of batches, the threads that read ahead. */
-#ifndef _DEFAULT_SOURCE
-#define _DEFAULT_SOURCE /* pthread_sigmask */
-#endif
 #include "data/loader.h"
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-
-/* ---- the lock, which is nothing without threads ---------------------------------------------- */
-
-static void lock(ev_loader *l)
-{
-#if !defined(EVI_THREADING_NONE)
-    if (l->n_threads > 0)
-        (void)pthread_mutex_lock(&l->lock);
-#else
-    (void)l;
-#endif
-}
-
-static void unlock(ev_loader *l)
-{
-#if !defined(EVI_THREADING_NONE)
-    if (l->n_threads > 0)
-        (void)pthread_mutex_unlock(&l->lock);
-#else
-    (void)l;
-#endif
-}
-
-static void call_workers(ev_loader *l)
-{
-#if !defined(EVI_THREADING_NONE)
-    if (l->n_threads > 0)
-        (void)pthread_cond_broadcast(&l->work);
-#else
-    (void)l;
-#endif
-}
 
 /* ---- entries: all with the lock held, which is let go while a picture is made ---------------- */
 
@@ -54,21 +18,19 @@ static void finish_entry(ev_loader *l, evi_slot *s, int32_t entry, ev_status sta
         s->status = status;
         (void)snprintf(s->line, sizeof(s->line), "%s", ev_last_error());
     }
-#if !defined(EVI_THREADING_NONE)
-    if (l->n_threads > 0 && s->done == s->next)
-        (void)pthread_cond_signal(&l->ready);
-#endif
+    if (s->done == s->next)
+        evi_readers_tell(&l->readers);
 }
 
 /* Make the next entry of a slot. */
 static void make_entry(ev_loader *l, evi_slot *s, int32_t worker)
 {
     int32_t entry = s->next++, item = s->items[entry];
-    unlock(l);
+    evi_readers_unlock(&l->readers);
     int64_t count = (int64_t)l->map.channels * l->opt.width * l->opt.height;
     evi_real *to = (evi_real *)s->images->data + entry * count;
     ev_status status = evi_loader_make(l, item, worker, to);
-    lock(l);
+    evi_readers_lock(&l->readers);
     finish_entry(l, s, entry, status);
 }
 
@@ -88,96 +50,28 @@ static void plan_slot(ev_loader *l, int32_t batch)
     }
 }
 
-#if !defined(EVI_THREADING_NONE)
-/* The earliest batch that has entries to hand out, or NULL. */
-static evi_slot *find_work(ev_loader *l)
+/* What a thread that reads ahead does: an entry of the earliest batch that has any left. */
+static bool read_ahead(void *user, int32_t worker)
 {
+    ev_loader *l = user;
     evi_slot *found = NULL;
     for (int32_t i = 0; i < l->n_slots; i++) {
         evi_slot *s = &l->slot[i];
         if (s->next < s->n && (found == NULL || s->batch < found->batch))
             found = s;
     }
-    return found;
+    if (found != NULL)
+        make_entry(l, found, worker);
+    return found != NULL;
 }
-
-static void *run_thread(void *user)
-{
-    ev_loader *l = user;
-    (void)pthread_mutex_lock(&l->lock);
-    int32_t worker = ++l->n_started;
-    while (!l->stop) {
-        evi_slot *s = find_work(l);
-        if (s != NULL)
-            make_entry(l, s, worker);
-        else
-            (void)pthread_cond_wait(&l->work, &l->lock);
-    }
-    (void)pthread_mutex_unlock(&l->lock);
-    return NULL;
-}
-
-static bool make_lock(ev_loader *l)
-{
-    if (pthread_mutex_init(&l->lock, NULL) != 0)
-        return false;
-    if (pthread_cond_init(&l->work, NULL) != 0) {
-        (void)pthread_mutex_destroy(&l->lock);
-        return false;
-    }
-    if (pthread_cond_init(&l->ready, NULL) != 0) {
-        (void)pthread_cond_destroy(&l->work);
-        (void)pthread_mutex_destroy(&l->lock);
-        return false;
-    }
-    return true;
-}
-
-/* Start as many as can be made.  Signals stay with the program's own threads. */
-static void start_threads(ev_loader *l, int32_t n)
-{
-    sigset_t all, before;
-    if (n == 0 || !make_lock(l))
-        return;
-    l->has_lock = true;
-    (void)sigfillset(&all);
-    (void)pthread_sigmask(SIG_SETMASK, &all, &before);
-    (void)pthread_mutex_lock(&l->lock); /* nobody looks at n_threads before it is final */
-    while (l->n_threads < n &&
-           pthread_create(&l->thread[l->n_threads], NULL, run_thread, l) == 0)
-        l->n_threads++;
-    (void)pthread_mutex_unlock(&l->lock);
-    (void)pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (l->n_threads < n)
-        evi_log(l->handle.ctx, EV_LOG_WARNING, "loader: %d of %d threads could be made",
-                (int)l->n_threads, (int)n);
-}
-
-static void end_threads(ev_loader *l)
-{
-    if (!l->has_lock)
-        return;
-    (void)pthread_mutex_lock(&l->lock);
-    l->stop = true;
-    (void)pthread_cond_broadcast(&l->work);
-    (void)pthread_mutex_unlock(&l->lock);
-    for (int32_t i = 0; i < l->n_threads; i++)
-        (void)pthread_join(l->thread[i], NULL);
-    (void)pthread_cond_destroy(&l->ready);
-    (void)pthread_cond_destroy(&l->work);
-    (void)pthread_mutex_destroy(&l->lock);
-}
-#endif
 
 /* Help with a slot until all its entries are done. */
 static void complete(ev_loader *l, evi_slot *s)
 {
     while (s->next < s->n)
         make_entry(l, s, 0);
-#if !defined(EVI_THREADING_NONE)
-    while (l->n_threads > 0 && s->done < s->next)
-        (void)pthread_cond_wait(&l->ready, &l->lock);
-#endif
+    while (s->done < s->next)
+        evi_readers_wait(&l->readers);
 }
 
 /* Hand out nothing more, and wait for what is out. */
@@ -201,10 +95,10 @@ static ev_status check_options(ev_loader_options *o, ev_context *ctx, const char
     o->cache_bytes = o->cache_bytes == 0 ? (int64_t)1 << 30 : EVI_MAX(o->cache_bytes, 0);
     if (o->n_threads == 0)
         o->n_threads = ev_context_threads(ctx) > 1 ? ev_context_threads(ctx) : 0;
-    else if (o->n_threads > EVI_LOADER_THREADS)
+    else if (o->n_threads > EVI_READERS_MAX)
         return evi_fail(EV_ERR_ARGUMENT, "%s: n_threads %d is over %d", function, (int)o->n_threads,
-                        EVI_LOADER_THREADS);
-    o->n_threads = EVI_MIN(EVI_MAX(o->n_threads, 0), EVI_LOADER_THREADS);
+                        EVI_READERS_MAX);
+    o->n_threads = EVI_MIN(EVI_MAX(o->n_threads, 0), EVI_READERS_MAX);
     if (o->width < 1 || o->width > EV_IMAGE_MAX_SIDE || o->height < 1 ||
         o->height > EV_IMAGE_MAX_SIDE || (int64_t)o->width * o->height > EV_IMAGE_MAX_PIXELS)
         return evi_fail(EV_ERR_ARGUMENT, "%s: size %d x %d is out of range", function,
@@ -279,9 +173,7 @@ void ev_loader_destroy(ev_loader *loader)
     if (loader == NULL || loader->handle.magic != EVI_MAGIC_LOADER)
         return;
     ev_context *ctx = loader->handle.ctx;
-#if !defined(EVI_THREADING_NONE)
-    end_threads(loader);
-#endif
+    evi_readers_end(&loader->readers);
     loader->handle.magic = 0;
     for (int32_t i = 0; i < EVI_LOADER_SLOTS; i++) {
         ev_tensor_destroy(loader->slot[i].images);
@@ -319,9 +211,10 @@ ev_status ev_loader_create(ev_context *ctx, ev_dataset *dataset, const ev_loader
         ev_loader_destroy(l);
         return status;
     }
-#if !defined(EVI_THREADING_NONE)
-    start_threads(l, l->opt.n_threads);
-#endif
+    evi_readers_start(&l->readers, l->opt.n_threads, read_ahead, l);
+    if (l->readers.n < l->opt.n_threads)
+        evi_log(ctx, EV_LOG_WARNING, "loader: %d of %d threads could be made", (int)l->readers.n,
+                (int)l->opt.n_threads);
     *out = l;
     return EV_OK;
 }
@@ -355,7 +248,7 @@ ev_status ev_loader_start_epoch(ev_loader *loader, int32_t epoch, int32_t first_
     if (epoch < 0 || first_batch < 0 || first_batch > loader->n_batches)
         return evi_fail(EV_ERR_ARGUMENT, "%s: epoch %d, first_batch %d of %d", __func__, (int)epoch,
                         (int)first_batch, (int)loader->n_batches);
-    lock(loader);
+    evi_readers_lock(&loader->readers);
     drain(loader);
     loader->epoch = epoch;
     loader->batch = first_batch;
@@ -364,8 +257,8 @@ ev_status ev_loader_start_epoch(ev_loader *loader, int32_t epoch, int32_t first_
     make_order(loader);
     for (int32_t i = 0; i < loader->n_slots; i++)
         plan_slot(loader, first_batch + i);
-    call_workers(loader);
-    unlock(loader);
+    evi_readers_call(&loader->readers);
+    evi_readers_unlock(&loader->readers);
     return EV_OK;
 }
 
@@ -392,10 +285,10 @@ static int32_t close_gaps(ev_loader *l, evi_slot *s)
 /* The next batch, complete; the buffer of the one before is used again from here on. */
 static evi_slot *take_batch(ev_loader *l)
 {
-    lock(l);
+    evi_readers_lock(&l->readers);
     if (l->held) {
         plan_slot(l, l->batch - 1 + l->n_slots);
-        call_workers(l);
+        evi_readers_call(&l->readers);
     }
     l->held = l->batch < l->n_batches;
     evi_slot *s = l->held ? &l->slot[l->batch % l->n_slots] : NULL;
@@ -403,7 +296,7 @@ static evi_slot *take_batch(ev_loader *l)
         complete(l, s);
         l->batch++;
     }
-    unlock(l);
+    evi_readers_unlock(&l->readers);
     return s;
 }
 

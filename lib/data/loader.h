@@ -9,13 +9,10 @@
 #include "data/augment.h"
 #include "data/dataset.h"
 #include "data/image.h"
+#include "data/readers.h"
 #include "tensor/tensor.h"
 
-#if !defined(EVI_THREADING_NONE)
-#include <pthread.h>
-#endif
-
-enum { EVI_LOADER_SLOTS = 3, EVI_LOADER_THREADS = 64, EVI_LOADER_LINE = 512 };
+enum { EVI_LOADER_SLOTS = 3, EVI_LOADER_LINE = 512 };
 
 /* One batch in the making.  All but data is guarded by the loader's lock. */
 typedef struct evi_slot {
@@ -53,18 +50,9 @@ struct ev_loader {
     uint8_t *cache;        /* [n_cached] pictures of the first items */
     atomic_uchar *cached;  /* by item: its picture is there */
     int32_t n_cached;
-    int32_t n_threads;     /* that run */
+    int32_t pad2;
     uint8_t *scratch;      /* [n_threads + 1][2] pictures */
-#if !defined(EVI_THREADING_NONE)
-    pthread_mutex_t lock;
-    pthread_cond_t work;  /* there are entries to hand out, or the end */
-    pthread_cond_t ready; /* a batch is whole */
-    bool stop;
-    bool has_lock;
-    uint8_t pad2[2];
-    int32_t n_started; /* numbers the threads while they start */
-    pthread_t thread[EVI_LOADER_THREADS];
-#endif
+    evi_readers readers;
 };
 
 /* Make the picture of one entry in its place: loader_item.c.  worker: whose scratch. */

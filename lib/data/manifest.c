@@ -152,6 +152,7 @@ static ev_status absolute(ev_context *ctx, const char *path, evi_text *out)
             return evi_fail(EV_ERR_IO, "working directory: %s", strerror(errno));
         evi_text_add(out, "%s", strcmp(here, "/") == 0 ? "" : here);
     }
+    evi_text_bytes(out, "", 0); /* there is a text, even of the root */
     while (*path != '\0') {
         size_t n = strcspn(path, "/");
         if (n > 0 && !(n == 1 && path[0] == '.')) {

@@ -20,6 +20,7 @@ typedef struct png {
     uint64_t n_data;
     uint8_t *joined;      /* ... and its memory, when it lies in several chunks */
     uint8_t *line;        /* one row as RGBA */
+    uint8_t *zeroes;      /* what is above the first row */
 } png;
 
 typedef struct chunk {
@@ -186,27 +187,42 @@ static uint64_t row_bytes(const png *s, uint32_t width)
     return ((uint64_t)width * (uint64_t)(s->samples * s->depth) + 7) / 8;
 }
 
-/* Undo the filter of one row; above is NULL for the first row of a pass. */
+/* The neighbour nearest to left + up - corner. */
+static uint8_t paeth(int32_t left, int32_t up, int32_t corner)
+{
+    int32_t a = up - corner, b = left - corner;
+    int32_t pa = a < 0 ? -a : a, pb = b < 0 ? -b : b, pc = a + b < 0 ? -(a + b) : a + b;
+    return (uint8_t)(pa <= pb && pa <= pc ? left : pb <= pc ? up : corner);
+}
+
+/* Undo the filter of one row.  above: the row before it, or zeroes. */
 static ev_status unfilter(int32_t filter, uint8_t *row, const uint8_t *above, uint64_t n,
                           uint64_t step)
 {
-    if (filter > 4)
-        return evi_fail(EV_ERR_FORMAT, "PNG row filter %d", (int)filter);
-    if (filter == 0 || (filter == 2 && above == NULL))
-        return EV_OK;
-    for (uint64_t i = 0; i < n; i++) {
-        int32_t left = i >= step ? row[i - step] : 0, up = above != NULL ? above[i] : 0;
-        int32_t corner = i >= step && above != NULL ? above[i - step] : 0, guess = left;
-        if (filter == 2) {
-            guess = up;
-        } else if (filter == 3) {
-            guess = (left + up) / 2;
-        } else if (filter == 4) {
-            int32_t a = up - corner, b = left - corner;
-            int32_t pa = a < 0 ? -a : a, pb = b < 0 ? -b : b, pc = a + b < 0 ? -(a + b) : a + b;
-            guess = pa <= pb && pa <= pc ? left : pb <= pc ? up : corner;
-        }
-        row[i] = (uint8_t)(row[i] + guess);
+    uint64_t first = EVI_MIN(step, n);
+    switch (filter) {
+    case 0: break;
+    case 1:
+        for (uint64_t i = step; i < n; i++)
+            row[i] = (uint8_t)(row[i] + row[i - step]);
+        break;
+    case 2:
+        for (uint64_t i = 0; i < n; i++)
+            row[i] = (uint8_t)(row[i] + above[i]);
+        break;
+    case 3:
+        for (uint64_t i = 0; i < first; i++)
+            row[i] = (uint8_t)(row[i] + above[i] / 2);
+        for (uint64_t i = step; i < n; i++)
+            row[i] = (uint8_t)(row[i] + (row[i - step] + above[i]) / 2);
+        break;
+    case 4:
+        for (uint64_t i = 0; i < first; i++)
+            row[i] = (uint8_t)(row[i] + above[i]);
+        for (uint64_t i = step; i < n; i++)
+            row[i] = (uint8_t)(row[i] + paeth(row[i - step], above[i], above[i - step]));
+        break;
+    default: return evi_fail(EV_ERR_FORMAT, "PNG row filter %d", (int)filter);
     }
     return EV_OK;
 }
@@ -270,7 +286,7 @@ static ev_status read_rows(const png *s, uint8_t *raw, ev_image *out)
 {
     uint64_t step = (uint64_t)EVI_MAX(s->samples * s->depth / 8, 1);
     for (int32_t p = s->interlaced ? 0 : 7; p < (s->interlaced ? 7 : 8); p++) {
-        const uint8_t *pass = PASS[p], *above = NULL;
+        const uint8_t *pass = PASS[p], *above = s->zeroes;
         uint32_t width = pass_size(s->width, pass[0], pass[2]);
         uint32_t height = pass_size(s->height, pass[1], pass[3]);
         uint64_t n = row_bytes(s, width);
@@ -303,6 +319,7 @@ static ev_status decode_pixels(png *s, uint8_t **raw, ev_image **out)
         return evi_fail(EV_ERR_FORMAT, "PNG of %u x %u with only %llu bytes of image data",
                         (unsigned)s->width, (unsigned)s->height, (unsigned long long)s->n_data);
     EVI_TRY(evi_malloc(s->d->ctx, s->width, 4, &s->line));
+    EVI_TRY(evi_calloc(s->d->ctx, row_bytes(s, s->width), 1, &s->zeroes));
     EVI_TRY(evi_malloc(s->d->ctx, n_raw, 1, raw));
     EVI_TRY(evi_inflate(s->d->ctx, s->data, s->n_data, *raw, n_raw));
     EVI_TRY(evi_image_new(s->d->ctx, (int32_t)s->width, (int32_t)s->height, s->d->format, out));
@@ -331,6 +348,7 @@ ev_status evi_decode_png(const evi_decode *d, ev_image **out)
     ev_status status = decode(s, &raw, &made);
     evi_free(raw);
     evi_free(s->line);
+    evi_free(s->zeroes);
     evi_free(s->joined);
     evi_free(s);
     if (status != EV_OK) {

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* libFuzzer target: any bytes as a picture; what decodes is resized and written again.
  *
- *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude -Ilib
- *     -D_DEFAULT_SOURCE -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION lib/base/?*.c lib/tensor/?*.c
- *     lib/data/?*.c tests/data/fuzz_image.c -lpthread -lm -o fuzz_image
+ *   clang -g -O1 -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined -Iinclude
+ *     -Ilib -D_DEFAULT_SOURCE -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION lib/base/?*.c
+ *     lib/tensor/?*.c lib/data/?*.c tests/data/fuzz_image.c -lpthread -lm -o fuzz_image
  */
 #include <edgevision/image.h>
 

@@ -261,7 +261,8 @@ START_TEST(hostile_manifests)
     ev_dataset *d = NULL;
     for (int i = 0; i < 16; i++) {
         write_text("m.csv", bad[i]);
-        t_status(ev_dataset_read_manifest(ctx, t_path(path, dir, "m.csv"), NULL, &d), EV_ERR_FORMAT);
+        t_path(path, dir, "m.csv");
+        t_status(ev_dataset_read_manifest(ctx, path, NULL, &d), EV_ERR_FORMAT);
         ck_assert_ptr_null(d);
         ck_assert_ptr_nonnull(strstr(ev_last_error(), "m.csv"));
     }
@@ -341,7 +342,8 @@ END_TEST
 static const double PAPER[3] = {64, 16, 20};
 
 /* Each item in one part; sizes as the fractions say, within `off` items a class. */
-static void check_parts(const ev_dataset *d, ev_dataset **parts, int32_t n, double off, bool classes)
+static void check_parts(const ev_dataset *d, ev_dataset **parts, int32_t n, double off,
+                        bool classes)
 {
     static uint8_t seen[100000];
     memset(seen, 0, sizeof(seen));
@@ -407,7 +409,8 @@ START_TEST(grouped_split)
     EV_OPTIONS_INIT(&report);
     t_ok(ev_dataset_leaks(parts[0], parts[2], &report));
     ck_assert_int_eq(report.shared_groups, 0);
-    ck_assert_int_eq(report.unreadable_items, ev_dataset_size(parts[0]) + ev_dataset_size(parts[2]));
+    ck_assert_int_eq(report.unreadable_items,
+                     ev_dataset_size(parts[0]) + ev_dataset_size(parts[2]));
     end_parts(parts, 3);
     end_parts(again, 3);
     /* a random split does leak, and the report says so */
@@ -530,7 +533,8 @@ START_TEST(leaks)
     t_ok(ev_dataset_create(ctx, 1, NULL, &b));
     for (int i = 0; i < 4; i++) {
         write_text(files[i], bytes[i]);
-        t_ok(ev_dataset_add_path(i < 2 ? a : b, t_path(path, dir, files[i]), 0, i == 1 ? "q" : "p"));
+        t_path(path, dir, files[i]);
+        t_ok(ev_dataset_add_path(i < 2 ? a : b, path, 0, i == 1 ? "q" : "p"));
     }
     t_ok(ev_image_create(ctx, 3, 2, EV_PIXEL_RGB, &image));
     t_ok(ev_image_crop(image, 0, 0, 3, 2, &copy));

@@ -42,7 +42,7 @@ static void teardown(void)
     t_folder_remove(dir);
 }
 
-/* ---- allocations ------------------------------------------------------------------------------- */
+/* ---- allocations ----------------------------------------------------------------------------- */
 
 static ev_status decode_all(ev_context *ctx, void *arg)
 {
@@ -237,7 +237,7 @@ START_TEST(failing_files)
 }
 END_TEST
 
-/* ---- damaged pictures -------------------------------------------------------------------------- */
+/* ---- damaged pictures ------------------------------------------------------------------------ */
 
 static void decode_clean(ev_context *ctx, const void *bytes, size_t n, int32_t *n_good)
 {

@@ -69,7 +69,8 @@ START_TEST(arguments)
 {
     ev_image *image = NULL;
     uint8_t bytes[64] = {0};
-    static const int32_t sizes[][2] = {{0, 1}, {1, 0}, {-1, 5}, {65536, 1}, {1, 65536}, {8193, 8193}};
+    static const int32_t sizes[][2] = {{0, 1},     {1, 0},     {-1, 5},
+                                       {65536, 1}, {1, 65536}, {8193, 8193}};
     for (int i = 0; i < 6; i++)
         t_status(ev_image_create(ctx, sizes[i][0], sizes[i][1], EV_PIXEL_RGB, &image),
                  EV_ERR_ARGUMENT);
@@ -106,7 +107,8 @@ END_TEST
 static void yuv(int y, int u, int v, uint8_t rgb[3])
 {
     int c = y - 16, d = u - 128, e = v - 128;
-    int value[3] = {298 * c + 409 * e + 128, 298 * c - 100 * d - 208 * e + 128, 298 * c + 516 * d + 128};
+    int value[3] = {298 * c + 409 * e + 128, 298 * c - 100 * d - 208 * e + 128,
+                    298 * c + 516 * d + 128};
     for (int i = 0; i < 3; i++) {
         int w = (int)floor(value[i] / 256.0);
         rgb[i] = (uint8_t)(w < 0 ? 0 : w > 255 ? 255 : w);
@@ -132,8 +134,8 @@ START_TEST(camera_formats)
     for (int j = 0; j < H; j++)
         for (int i = 0; i < W; i++) {
             uint8_t want[3];
-            yuv(y[j * STRIDE + i], uv[j / 2 * STRIDE + i / 2 * 2], uv[j / 2 * STRIDE + i / 2 * 2 + 1],
-                want);
+            const uint8_t *chroma = uv + j / 2 * STRIDE + i / 2 * 2;
+            yuv(y[j * STRIDE + i], chroma[0], chroma[1], want);
             ck_assert_mem_eq(ev_image_data(a) + j * W * 3 + i * 3, want, 3);
             const uint8_t *p = yuyv + j * 16 + i / 2 * 4;
             yuv(p[i % 2 * 2], p[1], p[3], want);
@@ -199,7 +201,8 @@ static void weights(int32_t mode, int n_in, int n_out, int i, double *w)
     double s = (double)n_in / n_out, u = s > 1 ? s : 1, sum = 0;
     for (int j = 0; j < n_in; j++) {
         double low = fmax(j, i * s), high = fmin(j + 1, (i + 1) * s);
-        w[j] = mode == EV_RESIZE_AREA ? fmax(high - low, 0) : kernel(mode, (j + 0.5 - (i + 0.5) * s) / u);
+        double t = (j + 0.5 - (i + 0.5) * s) / u;
+        w[j] = mode == EV_RESIZE_AREA ? fmax(high - low, 0) : kernel(mode, t);
         sum += w[j];
     }
     for (int j = 0; j < n_in; j++)
@@ -212,7 +215,8 @@ static double reference_pixel(const ev_image *image, const double *wx, const dou
     double sum = 0;
     for (int y = 0; y < ev_image_height(image); y++)
         for (int x = 0; wy[y] != 0 && x < ev_image_width(image); x++)
-            sum += wy[y] * wx[x] * ev_image_data(image)[y * ev_image_stride(image) + x * channels + c];
+            sum += wy[y] * wx[x] *
+                   ev_image_data(image)[y * ev_image_stride(image) + x * channels + c];
     return fmin(fmax(sum, 0), 255);
 }
 
@@ -486,8 +490,8 @@ START_TEST(pnm_files)
     decodes_to("P3 1 1 255 10 20 30 rest", 24, 1, 1, colour);
     decodes_to("P6 1 1 255\n\x0a\x14\x1e", 14, 1, 1, colour);
     static const char *const bad[] = {"P6 1 1 255\n..", "P6 1 1 0\n...", "P3 1 1 9 1 2 10",
-                                      "P6 0 1 255\n",   "P6 1 1 65536\n......", "P7\n", "P2 3 1 4 0 2",
-                                      "P5 99999999999 1 255\n", "P5 1\n"};
+                                      "P6 0 1 255\n", "P6 1 1 65536\n......", "P7\n",
+                                      "P2 3 1 4 0 2", "P5 99999999999 1 255\n", "P5 1\n"};
     for (int i = 0; i < 9; i++) {
         ev_image *image = NULL;
         t_status(ev_image_decode(ctx, bad[i], strlen(bad[i]), NULL, &image), EV_ERR_FORMAT);
