@@ -39,14 +39,14 @@ static ev_status copy_node(ev_model *m, const evi_node *node)
 {
     evi_node *to = &m->nodes[m->n_nodes++];
     *to = *node;
-    to->name = NULL;
-    to->in = to->out = NULL;
+    to->in = NULL; /* the block of inputs, outputs and name */
     ev_model_ref(to->callee);
-    EVI_TRY(evi_strdup(m->handle.ctx, node->name, &to->name));
-    EVI_TRY(evi_calloc(m->handle.ctx, (uint64_t)node->n_in, sizeof(int32_t), &to->in));
-    EVI_TRY(evi_calloc(m->handle.ctx, (uint64_t)node->n_out, sizeof(int32_t), &to->out));
-    memcpy(to->in, node->in, (size_t)node->n_in * sizeof(int32_t));
-    memcpy(to->out, node->out, (size_t)node->n_out * sizeof(int32_t));
+    uint64_t bytes =
+        (uint64_t)(node->n_in + node->n_out) * sizeof(int32_t) + strlen(node->name) + 1;
+    EVI_TRY(evi_malloc(m->handle.ctx, bytes, 1, &to->in));
+    memcpy(to->in, node->in, (size_t)bytes);
+    to->out = to->in + node->n_in;
+    to->name = (char *)(to->out + node->n_out);
     return EV_OK;
 }
 

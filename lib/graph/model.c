@@ -49,9 +49,7 @@ static void free_ports(evi_port *ports, int32_t n)
 static void free_node(evi_node *node)
 {
     ev_model_destroy(node->callee);
-    evi_free(node->name);
     evi_free(node->in);
-    evi_free(node->out);
 }
 
 static void free_content(ev_model *m)
@@ -310,15 +308,12 @@ static ev_status new_node(ev_model *m, const char *name, const char *kind, const
         snprintf(made, sizeof made, "%s%d", kind, (int)++m->n_names);
         name = made;
     }
-    ev_status status = evi_strdup(m->handle.ctx, name, &node->name);
-    if (status == EV_OK)
-        status = evi_calloc(m->handle.ctx, (uint64_t)n_in, sizeof(int32_t), &node->in);
-    if (status == EV_OK)
-        status = evi_calloc(m->handle.ctx, (uint64_t)n_out, sizeof(int32_t), &node->out);
-    if (status != EV_OK) {
-        free_node(node);
-        return status;
-    }
+    /* inputs, outputs and name in one block: a file may have 65,536 nodes */
+    uint64_t numbers = (uint64_t)(n_in + n_out) * sizeof(int32_t), length = strlen(name);
+    EVI_TRY(evi_calloc(m->handle.ctx, numbers + length + 1, 1, &node->in));
+    node->out = node->in + n_in;
+    node->name = (char *)(node->out + n_out);
+    memcpy(node->name, name, (size_t)length);
     for (int32_t i = 0; i < n_in; i++)
         node->in[i] = inputs[i];
     node->n_in = n_in;

@@ -146,7 +146,7 @@ static ev_status constant_tensor(const evi_onnx_node *node, evi_onnx_tensor *out
 {
     evi_onnx_attr attr;
     *is_one = false;
-    if (!evi_span_is(node->op, "Constant") || node->n_out != 1)
+    if (node->n_out != 1)
         return EV_OK;
     EVI_TRY(evi_onnx_attr_find(node, "value", &attr, is_one));
     if (!*is_one)
@@ -188,8 +188,7 @@ static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_no
         return evi_fail(EV_ERR_UNSUPPORTED, "%lld initializers, %lld inputs, %lld outputs: too many",
                         (long long)tensors, (long long)inputs, (long long)outputs);
     EVI_TRY(evi_calloc(file->ctx, (uint64_t)nodes, sizeof(evi_onnx_node), &file->nodes));
-    EVI_TRY(evi_calloc(file->ctx, (uint64_t)(tensors + nodes), sizeof(evi_onnx_tensor),
-                       &file->tensors));
+    EVI_TRY(evi_calloc(file->ctx, (uint64_t)tensors, sizeof(evi_onnx_tensor), &file->tensors));
     EVI_TRY(evi_calloc(file->ctx, (uint64_t)inputs, sizeof(evi_onnx_port), &file->inputs));
     return evi_calloc(file->ctx, (uint64_t)outputs, sizeof(evi_onnx_port), &file->outputs);
 }
@@ -218,10 +217,22 @@ static ev_status fill_graph(evi_wire graph, evi_onnx_file *file)
         default: break;
         }
     }
+    return EV_OK;
+}
+
+static ev_status add_constant_nodes(evi_onnx_file *file)
+{
+    int32_t n = 0;
     file->n_initializers = file->n_tensors;
+    for (int32_t i = 0; i < file->n_nodes; i++)
+        n += evi_span_is(file->nodes[i].op, "Constant");
+    EVI_TRY(evi_realloc(file->ctx, (uint64_t)file->n_tensors + (uint64_t)n,
+                        sizeof(evi_onnx_tensor), &file->tensors));
     for (int32_t i = 0; i < file->n_nodes; i++) {
         bool is_one = false;
         char text[EVI_SPAN_TEXT];
+        if (!evi_span_is(file->nodes[i].op, "Constant"))
+            continue;
         ev_status status =
             constant_tensor(&file->nodes[i], &file->tensors[file->n_tensors], &is_one);
         if (status != EV_OK)
@@ -332,6 +343,8 @@ ev_status evi_onnx_parse(ev_context *ctx, const void *data, uint64_t n_bytes, in
         status = count_graph(graph, out, max_nodes);
     if (status == EV_OK)
         status = fill_graph(graph, out);
+    if (status == EV_OK)
+        status = add_constant_nodes(out);
     if (status != EV_OK)
         evi_onnx_file_end(out);
     return status;

@@ -410,8 +410,23 @@ static ev_status read_notes(reader *r)
 
 /* ---- the whole ---------------------------------------------------------------------------------- */
 
+/* The tables at their final size: growing by doubling would need half as much again. */
+static ev_status reserve(reader *r)
+{
+    ev_model *m = r->model;
+    int32_t n_nodes = r->file.n_nodes, n_values = r->file.n_tensors + r->file.n_inputs;
+    for (int32_t i = 0; i < n_nodes; i++)
+        n_values += r->file.nodes[i].n_out;
+    EVI_TRY(evi_realloc(r->ctx, (uint64_t)n_nodes, sizeof(evi_node), &m->nodes));
+    m->cap_nodes = n_nodes;
+    EVI_TRY(evi_realloc(r->ctx, (uint64_t)n_values, sizeof(evi_value), &m->values));
+    m->cap_values = n_values;
+    return EV_OK;
+}
+
 static ev_status draw_all(reader *r)
 {
+    EVI_TRY(reserve(r));
     EVI_TRY(draw_inputs(r));
     EVI_TRY(draw_tensors(r));
     EVI_TRY(draw_nodes(r));
