@@ -17,12 +17,12 @@
 
 enum {
     EVK_ACT_NONE = 0,
-    EVK_ACT_RELU,      /* max(0, x); NaN stays NaN */
-    EVK_ACT_CLIP,      /* min(b, max(a, x)): ReLU6 is a 0, b 6 */
-    EVK_ACT_LEAKY,     /* x > 0 ? x : a x */
-    EVK_ACT_SIGMOID,   /* 1 / (1 + exp(-x)) */
+    EVK_ACT_RELU,    /* max(0, x); NaN stays NaN */
+    EVK_ACT_CLIP,    /* min(b, max(a, x)): ReLU6 is a 0, b 6 */
+    EVK_ACT_LEAKY,   /* x > 0 ? x : a x */
+    EVK_ACT_SIGMOID, /* 1 / (1 + exp(-x)) */
     EVK_ACT_TANH,
-    EVK_ACT_HARDSWISH, /* x clip(x / 6 + 1/2, 0, 1) */
+    EVK_ACT_HARDSWISH,   /* x clip(x / 6 + 1/2, 0, 1) */
     EVK_ACT_HARDSIGMOID, /* clip(a x + b, 0, 1) */
     EVK_ACT_COUNT
 };
@@ -83,7 +83,7 @@ typedef struct evk_dot_tile {
     int32_t flags;
 } evk_dot_tile;
 
-/* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them --------- */
+/* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them -------- */
 
 typedef struct evk_sgd {
     evi_real lr, momentum, dampening, l2; /* l2: g += l2 * w first */
@@ -94,10 +94,10 @@ typedef struct evk_sgd {
 typedef struct evk_adam {
     evi_real lr, beta1, beta2, eps;
     evi_real rest1, rest2; /* 1 - beta1, 1 - beta2: given, since 1 - 0.999f is off by 5e-5 */
-    evi_real l2;       /* Adam: g += l2 * w first */
-    evi_real decay;    /* AdamW: w *= 1 - lr * decay first */
-    evi_real correct1; /* 1 - beta1^t */
-    evi_real correct2; /* sqrt(1 - beta2^t) */
+    evi_real l2;           /* Adam: g += l2 * w first */
+    evi_real decay;        /* AdamW: w *= 1 - lr * decay first */
+    evi_real correct1;     /* 1 - beta1^t */
+    evi_real correct2;     /* sqrt(1 - beta2^t) */
 } evk_adam;
 /* m = beta1 m + rest1 g; v = beta2 v + rest2 g g;
  * w -= (lr / correct1) * m / (sqrt(v) / correct2 + eps) */
@@ -124,8 +124,8 @@ typedef struct evi_kernels {
     int32_t nc;             /* columns of b packed at a time, a multiple of nr and few_nr */
     void (*dot_tile)(const evk_dot_tile *t);
     int32_t dot_mr, dot_nr, dot_few_mr, dot_few_nr;
-    int32_t dot_len;        /* terms of a dot sum at a time; decides bits, the same everywhere */
-    int32_t plane_bytes;    /* how much of a padded picture to hold at a time (a share of L2) */
+    int32_t dot_len;     /* terms of a dot sum at a time; decides bits, the same everywhere */
+    int32_t plane_bytes; /* how much of a padded picture to hold at a time (a share of L2) */
 
     /* y = x^T: y[j*ldy + i] = x[i*ldx + j], i < m, j < n; no overlap */
     void (*transpose)(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,
@@ -142,8 +142,8 @@ typedef struct evi_kernels {
     void (*sub)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y);
     void (*mul)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y);
     void (*mul_add)(int64_t n, const evi_real *a, const evi_real *b, evi_real *y); /* y += a b */
-    void (*scale)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y); /* y = alpha x */
-    void (*axpy)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y);  /* y += alpha x */
+    void (*scale)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y);      /* y = alpha x */
+    void (*axpy)(int64_t n, evi_real alpha, const evi_real *x, evi_real *y); /* y += alpha x */
     /* y = a x + b: normalisation applied, and u = a x + b */
     void (*affine)(int64_t n, const evi_real *x, evi_real a, evi_real b, evi_real *y);
     /* y = a u + b x + c, added to y when add is set: normalisation's backward pass */

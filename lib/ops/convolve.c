@@ -17,11 +17,11 @@ typedef struct part {
     evi_taps taps;
     int64_t first_y, first_x, jump_y, jump_x; /* which weight a tap is */
     int64_t py, px;
-    int64_t depth;     /* channels * taps: the length of the sum */
-    int64_t pack_at;   /* its weights within a group's */
-    int32_t *off;      /* for each term, relative to the first channel of its block of kc */
+    int64_t depth;   /* channels * taps: the length of the sum */
+    int64_t pack_at; /* its weights within a group's */
+    int32_t *off;    /* for each term, relative to the first channel of its block of kc */
     bool in_place, flat;
-    int64_t row_tile;  /* columns of a tile when rows are cut one by one */
+    int64_t row_tile; /* columns of a tile when rows are cut one by one */
 } part;
 
 typedef struct job {
@@ -34,7 +34,7 @@ typedef struct job {
     int64_t step_y, step_x; /* of outputs within a phase */
     int64_t n_parts;        /* phases: step_y * step_x */
     int32_t mr, nr;
-    int64_t group_pack; /* values of a group's packed weights */
+    int64_t group_pack;         /* values of a group's packed weights */
     int64_t rows, channel_rows; /* rows of a task, and what the layout is made for */
     int64_t row_blocks, m_step, m_blocks, group_step, group_blocks;
     const evi_real *in, *w, *packed;
@@ -62,7 +62,7 @@ bool evi_conv_out_size(evi_conv_shape *s)
     return true;
 }
 
-/* ---- plan: numbers only, cheap enough to be made at each call ------------------------------------ */
+/* ---- plan: numbers only, cheap enough to be made at each call -------------------------------- */
 
 static void set_part(const job *j, int64_t number, int64_t pack_at, part *p)
 {
@@ -75,8 +75,8 @@ static void set_part(const job *j, int64_t number, int64_t pack_at, part *p)
     } else {
         p->py = number / s->stride_w;
         p->px = number % s->stride_w;
-        p->taps = evi_taps_backward(s, p->py, p->px, &p->first_y, &p->first_x, &p->jump_y,
-                                    &p->jump_x);
+        p->taps =
+            evi_taps_backward(s, p->py, p->px, &p->first_y, &p->first_x, &p->jump_y, &p->jump_x);
     }
     p->depth = j->channels * p->taps.ny * p->taps.nx;
     p->pack_at = pack_at;
@@ -147,8 +147,9 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s, int
 
         set_part(j, i, 0, &p);
         if (!p.in_place)
-            j->block_values = EVI_MAX(j->block_values, chunk_channels(j, &p) *
-                                                           evi_taps_channel(&p.taps, j->channel_rows));
+            j->block_values =
+                EVI_MAX(j->block_values,
+                        chunk_channels(j, &p) * evi_taps_channel(&p.taps, j->channel_rows));
     }
     j->worker_bytes = evi_round_up(sizeof(evi_real) * (uint64_t)j->block_values, EVI_ALIGN) +
                       evi_round_up(sizeof(evi_real) * (uint64_t)(j->mr * j->nr), EVI_ALIGN);
@@ -189,7 +190,7 @@ static void set_offsets(const job *j, part *p)
     }
 }
 
-/* ---- weights --------------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 /* Panels of mr outputs, each a block of kc terms long: [kc block][panel][term][output]. */
 static void pack_panel(const job *j, const part *p, int64_t g, int64_t m0, evi_real *to)
@@ -266,7 +267,7 @@ void evi_conv_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pass, 
     pack_all(NULL, &j);
 }
 
-/* ---- tiles ------------------------------------------------------------------------------------------- */
+/* ---- tiles ----------------------------------------------------------------------------------- */
 
 /* Where a tile's columns go: runs within rows of the output. */
 typedef struct segment {
@@ -277,8 +278,8 @@ typedef struct run {
     const job *j;
     const part *p;
     evk_tile t;
-    evi_real *out;       /* first output channel of the block, first row of the task */
-    const evi_real *a;   /* panels of this kc block, from the block's first output */
+    evi_real *out;     /* first output channel of the block, first row of the task */
+    const evi_real *a; /* panels of this kc block, from the block's first output */
     const evi_real *bias;
     int64_t m;
     evi_real *buffer;
@@ -452,7 +453,7 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
     }
 }
 
-/* ---- outside ------------------------------------------------------------------------------------------ */
+/* ---- outside --------------------------------------------------------------------------------- */
 
 /* Scratch: parts, offsets of all parts, packed weights (when not given), the workers' places. */
 static uint64_t parts_bytes(const job *j)

@@ -86,9 +86,17 @@ void evi_taps_fill(const evi_taps *t, const evi_kernels *k, const evi_real *in, 
 
 evi_taps evi_taps_forward(const evi_conv_shape *s)
 {
-    evi_taps t = {.in_h = s->h, .in_w = s->w, .out_h = s->out_h, .out_w = s->out_w,
-                  .step_y = s->stride_h, .step_x = s->stride_w, .org_y = -s->pad_top,
-                  .org_x = -s->pad_left, .ny = s->kh, .nx = s->kw, .gap_y = s->dilation_h,
+    evi_taps t = {.in_h = s->h,
+                  .in_w = s->w,
+                  .out_h = s->out_h,
+                  .out_w = s->out_w,
+                  .step_y = s->stride_h,
+                  .step_x = s->stride_w,
+                  .org_y = -s->pad_top,
+                  .org_x = -s->pad_left,
+                  .ny = s->kh,
+                  .nx = s->kw,
+                  .gap_y = s->dilation_h,
                   .gap_x = s->dilation_w};
 
     evi_taps_finish(&t);
@@ -128,7 +136,10 @@ static void backward_axis(int64_t p, int64_t pad, int64_t stride, int64_t dilati
 evi_taps evi_taps_backward(const evi_conv_shape *s, int64_t py, int64_t px, int64_t *first_y,
                            int64_t *first_x, int64_t *jump_y, int64_t *jump_x)
 {
-    evi_taps t = {.in_h = s->out_h, .in_w = s->out_w, .step_y = 1, .step_x = 1,
+    evi_taps t = {.in_h = s->out_h,
+                  .in_w = s->out_w,
+                  .step_y = 1,
+                  .step_x = 1,
                   .out_h = py < s->h ? (s->h - py + s->stride_h - 1) / s->stride_h : 0,
                   .out_w = px < s->w ? (s->w - px + s->stride_w - 1) / s->stride_w : 0};
 

@@ -16,10 +16,10 @@
 #include <string.h>
 
 enum {
-    UNIT = 1024,         /* pixels of a unit: dot_mr rows of dy of that length stay in L1 */
-    MAX_SUMS = 16,       /* partial sums */
+    UNIT = 1024,          /* pixels of a unit: dot_mr rows of dy of that length stay in L1 */
+    MAX_SUMS = 16,        /* partial sums */
     SUM_VALUES = 1 << 20, /* their values together, at most, if more than one */
-    TASKS = 8,           /* enough for a handful of threads */
+    TASKS = 8,            /* enough for a handful of threads */
     PIECE = 4096
 };
 
@@ -59,7 +59,8 @@ static void set_copy(job *j)
     const evi_conv_shape *s = j->s;
     const int64_t lanes = j->k->lanes, vectors = div_up(s->out_w, lanes);
     const double by_row = (double)s->out_w / (double)(vectors * lanes + lanes / 4);
-    const int64_t picture = j->rows * j->taps.pitch, room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
+    const int64_t picture = j->rows * j->taps.pitch,
+                  room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
     /* Bounds that do not fall when n grows, unlike images * chunk itself. */
     const int64_t most = EVI_MAX(room, j->images * j->channel);
     int64_t values;
@@ -114,9 +115,9 @@ static uint64_t offsets_bytes(const job *j)
 
 static uint64_t sums_bytes(const job *j)
 {
-    return j->n_sums == 1 ? 0
-                          : evi_round_up(sizeof(evi_real) * (uint64_t)(j->n_sums * j->values),
-                                         EVI_ALIGN);
+    return j->n_sums == 1
+               ? 0
+               : evi_round_up(sizeof(evi_real) * (uint64_t)(j->n_sums * j->values), EVI_ALIGN);
 }
 
 uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s,
@@ -170,9 +171,15 @@ static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t 
     const evi_real *x = j->x + (image * s->c_in + g * j->channels) * j->in_plane;
     const evi_real *dy =
         j->dy + (image * s->c_out + g * j->outputs + m0) * j->out_plane + y0 * s->out_w;
-    evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image), .rows = rows, .len = s->out_w,
-                      .lda = j->out_plane, .a_plane = s->c_out * j->out_plane, .a_step = s->out_w,
-                      .b_step = j->taps.pitch, .ldc = j->depth, .flags = add ? EVK_TILE_ADD : 0};
+    evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image),
+                      .rows = rows,
+                      .len = s->out_w,
+                      .lda = j->out_plane,
+                      .a_plane = s->c_out * j->out_plane,
+                      .a_step = s->out_w,
+                      .b_step = j->taps.pitch,
+                      .ldc = j->depth,
+                      .flags = add ? EVK_TILE_ADD : 0};
 
     if (j->copies_dy) {
         copy_dy(j, dy, t.planes, m, rows, block + j->block_values);
@@ -194,9 +201,8 @@ static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t 
             b = x + c * j->in_plane + y0 * s->w;
         } else {
             for (int64_t i = 0; i < t.planes * n; i++)
-                evi_taps_fill(&j->taps, j->k,
-                              x + (i / n * s->c_in + c + i % n) * j->in_plane, y0, rows, j->rows,
-                              block + i * j->channel);
+                evi_taps_fill(&j->taps, j->k, x + (i / n * s->c_in + c + i % n) * j->in_plane, y0,
+                              rows, j->rows, block + i * j->channel);
         }
         run_chunk(j, &t, dy, b, m, n * taps, sum + m0 * j->depth + c * taps);
     }
@@ -214,8 +220,8 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
     const bool add = j->n_sums == 1 && j->accumulate;
 
     for (int64_t u = u0; u < u1; u++) {
-        for (int64_t g = gb * j->group_step;
-             g < EVI_MIN((gb + 1) * j->group_step, j->s->groups); g++)
+        for (int64_t g = gb * j->group_step; g < EVI_MIN((gb + 1) * j->group_step, j->s->groups);
+             g++)
             run_unit(j, u, g, m0, m, add || u > u0, sum + g * j->outputs * j->depth, block);
     }
 }

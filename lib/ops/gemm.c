@@ -50,8 +50,13 @@ static void dot_block(const job *j, int64_t i0, int64_t m, int64_t j0, int64_t n
                       int64_t len)
 {
     const evi_gemm_args *g = j->g;
-    evk_dot_tile t = {.planes = 1, .rows = 1, .len = len, .lda = g->lda, .off = j->off,
-                      .ldc = g->ldc, .flags = p > 0 || g->accumulate ? EVK_TILE_ADD : 0};
+    evk_dot_tile t = {.planes = 1,
+                      .rows = 1,
+                      .len = len,
+                      .lda = g->lda,
+                      .off = j->off,
+                      .ldc = g->ldc,
+                      .flags = p > 0 || g->accumulate ? EVK_TILE_ADD : 0};
 
     for (int64_t i = 0; i < m; i += t.m) {
         t.m = (int32_t)EVI_MIN(j->mr, m - i);
@@ -72,8 +77,8 @@ static void dot_task(void *arg, int64_t task, int32_t worker)
     const int64_t i0 = task / j->n_blocks * j->m_step, j0 = task % j->n_blocks * j->n_step;
     const int64_t m = EVI_MIN(j->m_step, g->m - i0), n = EVI_MIN(j->n_step, g->n - j0);
     const int64_t len = j->k->dot_len;
-    /* Few rows of A: stay with a few rows of B to their end, since memory then limits and likes long
-     * runs.  Many: stay with a length that keeps the block of B in the cache. */
+    /* Few rows of A: stay with a few rows of B to their end, since memory then limits and likes
+     * long runs.  Many: stay with a length that keeps the block of B in the cache. */
     const int64_t n_at_once = m <= j->mr ? j->nr : n;
 
     (void)worker;
@@ -196,7 +201,7 @@ static void run_tiles(evi_crew *crew, job *j)
     evi_parallel(crew, (g->m + j->m_step - 1) / j->m_step * j->n_blocks, tile_task, j);
 }
 
-/* ---- outside ----------------------------------------------------------------------------------- */
+/* ---- outside --------------------------------------------------------------------------------- */
 
 static uint64_t head_bytes(const evi_kernels *k)
 {
@@ -232,7 +237,7 @@ void evi_gemm(evi_crew *crew, const evi_kernels *k, const evi_gemm_args *g, void
         run_tiles(crew, &j);
 }
 
-/* ---- long vectors -------------------------------------------------------------------------------- */
+/* ---- long vectors ---------------------------------------------------------------------------- */
 
 typedef struct act_job {
     const evi_kernels *k;

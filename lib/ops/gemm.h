@@ -12,7 +12,7 @@
  * threads: a dense layer gives a picture the same answer alone as in a batch.
  *
  * trans_b (B stored [n,k], as the weights of a dense layer are) runs without packing anything: both
- * operands lie along k.  So a dense layer at batch 1 reads its weights once, from where they are. */
+ * operands lie along k.  So a dense layer at batch 1 reads its weights once, where they are. */
 typedef struct evi_gemm_args {
     int64_t m, n, k;
     const evi_real *a; /* [m,k]; with trans_a [k,m] */
@@ -22,9 +22,9 @@ typedef struct evi_gemm_args {
     evi_real *c; /* [m,n] */
     int64_t ldc;
     bool trans_a, trans_b;
-    bool accumulate;           /* then act must be none; bias is added as well */
-    const evi_real *bias_row;  /* m values, or NULL */
-    const evi_real *bias_col;  /* n values, or NULL: the bias of a dense layer */
+    bool accumulate;          /* then act must be none; bias is added as well */
+    const evi_real *bias_row; /* m values, or NULL */
+    const evi_real *bias_col; /* n values, or NULL: the bias of a dense layer */
     evk_act act;
 } evi_gemm_args;
 
@@ -34,7 +34,7 @@ uint64_t evi_gemm_scratch_bytes(const evi_kernels *k, int64_t m, int64_t n, int6
 /* scratch: 64-byte aligned, of at least that many bytes for evi_crew_size(crew) workers. */
 void evi_gemm(evi_crew *crew, const evi_kernels *k, const evi_gemm_args *args, void *scratch);
 
-/* ---- long vectors on several threads: y = f(x) in pieces of a fixed size ------------------------ */
+/* ---- long vectors on several threads: y = f(x) in pieces of a fixed size --------------------- */
 
 void evi_act_forward(evi_crew *crew, const evi_kernels *k, int64_t n, const evi_real *x,
                      const evk_act *act, evi_real *y);

@@ -18,19 +18,19 @@ typedef struct layer {
 } layer;
 
 static const layer layers[] = {
-    {"arch1.conv1", 3, 4, 224, 3, 1, 1, 4},      {"arch1.conv2", 4, 4, 112, 3, 1, 1, 8},
-    {"arch2.conv1", 3, 8, 224, 3, 1, 1, 4},      {"arch2.conv2", 8, 16, 112, 3, 1, 1, 8},
-    {"arch2.conv3", 16, 16, 56, 3, 1, 1, 16},    {"arch3.conv1", 3, 16, 224, 3, 1, 1, 4},
-    {"arch3.conv2", 16, 16, 112, 3, 1, 1, 4},    {"arch4.conv2", 16, 32, 112, 3, 1, 1, 4},
-    {"arch4.conv3", 32, 32, 56, 3, 1, 1, 8},     {"arch4.conv4", 32, 32, 28, 3, 1, 1, 8},
-    {"arch5.conv3", 32, 56, 56, 3, 1, 1, 4},     {"arch5.conv4", 56, 56, 28, 3, 1, 1, 8},
-    {"arch7.conv4", 56, 112, 28, 3, 1, 1, 8},    {"arch8.conv1_2", 16, 16, 224, 3, 1, 1, 2},
-    {"arch8.conv4_2", 128, 128, 28, 3, 1, 1, 4}, {"arch11.conv1_1", 3, 64, 224, 3, 1, 1, 1},
-    {"arch11.conv1_2", 64, 64, 224, 3, 1, 1, 1}, {"arch11.conv2_2", 128, 128, 112, 3, 1, 1, 1},
+    {"arch1.conv1", 3, 4, 224, 3, 1, 1, 4},       {"arch1.conv2", 4, 4, 112, 3, 1, 1, 8},
+    {"arch2.conv1", 3, 8, 224, 3, 1, 1, 4},       {"arch2.conv2", 8, 16, 112, 3, 1, 1, 8},
+    {"arch2.conv3", 16, 16, 56, 3, 1, 1, 16},     {"arch3.conv1", 3, 16, 224, 3, 1, 1, 4},
+    {"arch3.conv2", 16, 16, 112, 3, 1, 1, 4},     {"arch4.conv2", 16, 32, 112, 3, 1, 1, 4},
+    {"arch4.conv3", 32, 32, 56, 3, 1, 1, 8},      {"arch4.conv4", 32, 32, 28, 3, 1, 1, 8},
+    {"arch5.conv3", 32, 56, 56, 3, 1, 1, 4},      {"arch5.conv4", 56, 56, 28, 3, 1, 1, 8},
+    {"arch7.conv4", 56, 112, 28, 3, 1, 1, 8},     {"arch8.conv1_2", 16, 16, 224, 3, 1, 1, 2},
+    {"arch8.conv4_2", 128, 128, 28, 3, 1, 1, 4},  {"arch11.conv1_1", 3, 64, 224, 3, 1, 1, 1},
+    {"arch11.conv1_2", 64, 64, 224, 3, 1, 1, 1},  {"arch11.conv2_2", 128, 128, 112, 3, 1, 1, 1},
     {"arch11.conv3_2", 256, 256, 56, 3, 1, 1, 1}, {"arch11.conv4_2", 512, 512, 28, 3, 1, 1, 1},
     {"arch11.conv5_1", 512, 512, 14, 3, 1, 1, 2}, {"gen.c7s1-64", 3, 64, 262, 7, 1, 0, 1},
-    {"gen.d128", 64, 128, 256, 3, 2, 1, 1},      {"gen.R256", 256, 256, 66, 3, 1, 0, 1},
-    {"gen.c7s1-3", 64, 3, 262, 7, 1, 0, 1},      {"disc.C128", 64, 128, 128, 4, 2, 1, 1},
+    {"gen.d128", 64, 128, 256, 3, 2, 1, 1},       {"gen.R256", 256, 256, 66, 3, 1, 0, 1},
+    {"gen.c7s1-3", 64, 3, 262, 7, 1, 0, 1},       {"disc.C128", 64, 128, 128, 4, 2, 1, 1},
 };
 
 static double peak; /* GFLOP/s */
@@ -59,8 +59,15 @@ static void measure_peak(const evi_kernels *k)
     const int64_t depth = 64;
     evi_real *a = filled(k->mr * depth), *b = filled(k->nr * depth), *c = filled(k->mr * k->nr);
     int32_t off[64];
-    evk_tile t = {.k = depth, .a = a, .a_step = k->mr, .b = b, .off = off, .c = c, .ldc = k->nr,
-                  .m = k->mr, .n = k->nr};
+    evk_tile t = {.k = depth,
+                  .a = a,
+                  .a_step = k->mr,
+                  .b = b,
+                  .off = off,
+                  .c = c,
+                  .ldc = k->nr,
+                  .m = k->mr,
+                  .n = k->nr};
 
     for (int32_t i = 0; i < depth; i++)
         off[i] = i * k->nr;
@@ -81,11 +88,22 @@ static void measure_peak(const evi_kernels *k)
 
 static void bench_layer(const evi_kernels *k, const layer *l)
 {
-    evi_conv_shape s = {.n = l->images, .c_in = l->c_in, .h = l->size, .w = l->size,
-                        .c_out = l->c_out, .kh = l->kernel, .kw = l->kernel, .stride_h = l->stride,
-                        .stride_w = l->stride, .pad_top = l->pad, .pad_left = l->pad,
-                        .pad_bottom = l->pad, .pad_right = l->pad, .dilation_h = 1,
-                        .dilation_w = 1, .groups = 1};
+    evi_conv_shape s = {.n = l->images,
+                        .c_in = l->c_in,
+                        .h = l->size,
+                        .w = l->size,
+                        .c_out = l->c_out,
+                        .kh = l->kernel,
+                        .kw = l->kernel,
+                        .stride_h = l->stride,
+                        .stride_w = l->stride,
+                        .pad_top = l->pad,
+                        .pad_left = l->pad,
+                        .pad_bottom = l->pad,
+                        .pad_right = l->pad,
+                        .dilation_h = 1,
+                        .dilation_w = 1,
+                        .groups = 1};
 
     evi_conv_out_size(&s);
     evi_real *x = filled(s.n * s.c_in * s.h * s.w), *w = filled(s.c_out * s.c_in * s.kh * s.kw);
@@ -95,7 +113,8 @@ static void bench_layer(const evi_kernels *k, const layer *l)
 
     printf("%-15s", l->name);
     for (int32_t pass = 0; pass < 3; pass++) {
-        void *scratch = aligned_alloc(64, evi_round_up(evi_conv_scratch_bytes(k, &s, pass, false, 1), 64));
+        void *scratch =
+            aligned_alloc(64, evi_round_up(evi_conv_scratch_bytes(k, &s, pass, false, 1), 64));
         double best = 1e9, spent = 0;
 
         for (int r = 0; r < 200 && (r < 3 || spent < 0.15); r++) {
@@ -111,7 +130,10 @@ static void bench_layer(const evi_kernels *k, const layer *l)
             spent += t0;
             best = t0 < best ? t0 : best;
         }
-        printf("  %s %7.1f GF %3.0f%%", pass == 0 ? "fwd" : pass == 1 ? "dx" : "dw",
+        printf("  %s %7.1f GF %3.0f%%",
+               pass == 0   ? "fwd"
+               : pass == 1 ? "dx"
+                           : "dw",
                flops / best * 1e-9, 100 * flops / best * 1e-9 / peak);
         free(scratch);
         for (int64_t i = 0; i < s.n * s.c_out * s.out_h * s.out_w; i++)
@@ -141,10 +163,11 @@ static const product products[] = {
 
 static void bench_product(const evi_kernels *k, const product *p)
 {
-    evi_gemm_args g = {.m = p->m, .n = p->n, .k = p->k, .trans_a = p->trans_a,
-                       .trans_b = p->trans_b};
+    evi_gemm_args g = {
+        .m = p->m, .n = p->n, .k = p->k, .trans_a = p->trans_a, .trans_b = p->trans_b};
     evi_real *a = filled(g.m * g.k), *b = filled(g.n * g.k), *c = filled(g.m * g.n);
-    void *scratch = filled((int64_t)evi_gemm_scratch_bytes(k, g.m, g.n, g.k, g.trans_a, g.trans_b, 1));
+    void *scratch =
+        filled((int64_t)evi_gemm_scratch_bytes(k, g.m, g.n, g.k, g.trans_a, g.trans_b, 1));
     double best = 1e9, spent = 0;
 
     g.a = a;
@@ -175,8 +198,8 @@ static void bench_product(const evi_kernels *k, const product *p)
  * larger ones. */
 static void bench_streams(const evi_kernels *k, int64_t n)
 {
-    static const char *const names[] = {"add", "relu", "relu back", "sum", "exp", "tanh", "pool",
-                                        "pool back", "adam", "affine"};
+    static const char *const names[] = {"add",  "relu", "relu back", "sum",  "exp",
+                                        "tanh", "pool", "pool back", "adam", "affine"};
     static const int moved[] = {3, 2, 3, 1, 2, 2, 2, 2, 7, 2}; /* values each element moves */
     evi_real *x = filled(n), *y = filled(n), *z = filled(n), *v = filled(n);
     uint8_t *at = aligned_alloc(64, evi_round_up((uint64_t)n, 64));

@@ -58,12 +58,12 @@ static double act_of(double v, const evk_act *act)
 
 static evk_act random_act(void)
 {
-    evk_act act = {.kind = (int32_t)rnd_in(0, EVK_ACT_COUNT - 1), .a = (evi_real)0.2,
-                   .b = (evi_real)0.6};
+    evk_act act = {
+        .kind = (int32_t)rnd_in(0, EVK_ACT_COUNT - 1), .a = (evi_real)0.2, .b = (evi_real)0.6};
     return act;
 }
 
-/* ---- matrix products --------------------------------------------------------------------------- */
+/* ---- matrix products ------------------------------------------------------------------------- */
 
 static void naive_gemm(const evi_gemm_args *g, const evi_real *old, evi_real *c, double *peak)
 {
@@ -85,7 +85,8 @@ static void naive_gemm(const evi_gemm_args *g, const evi_real *old, evi_real *c,
 
 static void gemm_case(const evi_kernels *k)
 {
-    evi_gemm_args g = {.m = rnd_in(1, rnd() % 4 ? 20 : 300), .n = rnd_in(1, rnd() % 4 ? 60 : 400),
+    evi_gemm_args g = {.m = rnd_in(1, rnd() % 4 ? 20 : 300),
+                       .n = rnd_in(1, rnd() % 4 ? 60 : 400),
                        .k = rnd_in(rnd() % 50 ? 1 : 0, rnd() % 4 ? 40 : 1500)};
     const int64_t slack = rnd() % 3;
     double peak = 1;
@@ -138,7 +139,7 @@ static void gemm_case(const evi_kernels *k)
     expect_same("row alone", g.c, first + row * g.ldc, g.n * (int64_t)sizeof(evi_real));
 }
 
-/* ---- convolution ------------------------------------------------------------------------------- */
+/* ---- convolution ----------------------------------------------------------------------------- */
 
 /* All three sums in one set of loops: y += w x, dx += w dy, dw += dy x, in double. */
 static void naive_conv(const evi_conv_shape *s, const evi_real *x, const evi_real *w,
@@ -148,7 +149,8 @@ static void naive_conv(const evi_conv_shape *s, const evi_real *x, const evi_rea
 
     for (int64_t i = 0; i < s->n * s->c_out * s->out_h * s->out_w; i++) {
         const int64_t ox = i % s->out_w, oy = i / s->out_w % s->out_h;
-        const int64_t m = i / s->out_w / s->out_h % s->c_out, b = i / s->out_w / s->out_h / s->c_out;
+        const int64_t m = i / s->out_w / s->out_h % s->c_out,
+                      b = i / s->out_w / s->out_h / s->c_out;
 
         for (int64_t q = 0; q < ci * s->kh * s->kw; q++) {
             const int64_t kx = q % s->kw, ky = q / s->kw % s->kh, c = q / s->kw / s->kh;
@@ -298,8 +300,13 @@ static void conv_case(const evi_kernels *k)
         guard_begin(nw);
         guard_begin(ny);
         p.in = pass == EVI_CONV_BACK_DATA ? dy : x;
-        check_pass(&p, pass == 0 ? sum : pass == 1 ? sum + ny : sum + ny + nx,
-                   pass == 0 ? ny : pass == 1 ? nx : nw);
+        check_pass(&p,
+                   pass == 0   ? sum
+                   : pass == 1 ? sum + ny
+                               : sum + ny + nx,
+                   pass == 0   ? ny
+                   : pass == 1 ? nx
+                               : nw);
     }
     free(sum);
 }

@@ -11,13 +11,38 @@ typedef struct slot {
     const char *name;
     size_t at;
 } slot;
-#define SLOT(name) {#name, offsetof(evi_kernels, name)}
+#define SLOT(name)                         \
+    {                                      \
+#name, offsetof(evi_kernels, name) \
+    }
 static const slot slots[] = {
-    SLOT(tile), SLOT(dot_tile), SLOT(transpose), SLOT(copy_rows), SLOT(gather), SLOT(add),
-    SLOT(sub), SLOT(mul), SLOT(mul_add), SLOT(scale), SLOT(axpy), SLOT(affine), SLOT(affine2),
-    SLOT(exp), SLOT(act), SLOT(act_back), SLOT(sum), SLOT(sum_squares), SLOT(sum_products),
-    SLOT(max), SLOT(exp_sum), SLOT(max_pool2), SLOT(max_pool2_back), SLOT(sgd), SLOT(adam),
-    SLOT(rmsprop), SLOT(bytes_to_planes),
+    SLOT(tile),
+    SLOT(dot_tile),
+    SLOT(transpose),
+    SLOT(copy_rows),
+    SLOT(gather),
+    SLOT(add),
+    SLOT(sub),
+    SLOT(mul),
+    SLOT(mul_add),
+    SLOT(scale),
+    SLOT(axpy),
+    SLOT(affine),
+    SLOT(affine2),
+    SLOT(exp),
+    SLOT(act),
+    SLOT(act_back),
+    SLOT(sum),
+    SLOT(sum_squares),
+    SLOT(sum_products),
+    SLOT(max),
+    SLOT(exp_sum),
+    SLOT(max_pool2),
+    SLOT(max_pool2_back),
+    SLOT(sgd),
+    SLOT(adam),
+    SLOT(rmsprop),
+    SLOT(bytes_to_planes),
 };
 
 static const evi_kernels *k;
@@ -40,8 +65,9 @@ static void check_built(void)
     /* Block sizes that belong together. */
     set_case("%s block sizes", k->name);
     if (k->nc % k->nr || k->nc % k->few_nr || k->few_mr > k->mr || k->few_nr < k->nr ||
-        k->nr % k->lanes || k->few_nr % k->lanes || k->kc != ref->kc || k->dot_len != ref->dot_len ||
-        k->dot_few_mr > k->dot_mr || k->dot_few_nr < k->dot_nr || k->few_nr > 128)
+        k->nr % k->lanes || k->few_nr % k->lanes || k->kc != ref->kc ||
+        k->dot_len != ref->dot_len || k->dot_few_mr > k->dot_mr || k->dot_few_nr < k->dot_nr ||
+        k->few_nr > 128)
         fail_case("do not fit each other");
 }
 
@@ -74,7 +100,7 @@ static void expect_relative(const char *what, const evi_real *got, const evi_rea
     }
 }
 
-/* ---- element by element ------------------------------------------------------------------------ */
+/* ---- element by element ---------------------------------------------------------------------- */
 
 typedef void (*binary_fn)(int64_t, const evi_real *, const evi_real *, evi_real *);
 
@@ -149,7 +175,7 @@ static void acts(int32_t kind)
     }
 }
 
-/* ---- reductions ---------------------------------------------------------------------------------- */
+/* ---- reductions ------------------------------------------------------------------------------ */
 
 static void sums(void)
 {
@@ -185,7 +211,7 @@ static void sums(void)
     expect_near("max", &got, &want, 1, 0);
 }
 
-/* ---- pooling, optimisers, pixels ------------------------------------------------------------------ */
+/* ---- pooling, optimisers, pixels ------------------------------------------------------------- */
 
 static void pools(void)
 {
@@ -219,14 +245,21 @@ static void pools(void)
 static void optimisers(void)
 {
     const evi_real lr = (evi_real)0.01, l2 = (evi_real)(rnd() % 2 ? 0.1 : 0);
-    const evk_sgd sgd = {lr, (evi_real)(rnd() % 3 ? 0.9 : 0), (evi_real)(rnd() % 2 ? 0.3 : 0), l2,
-                         rnd() % 2, rnd() % 2};
-    const evk_adam adam = {.lr = lr, .beta1 = (evi_real)0.9, .beta2 = (evi_real)0.999,
-                           .eps = (evi_real)1e-8, .rest1 = (evi_real)0.1, .rest2 = (evi_real)0.001,
-                           .l2 = l2, .decay = (evi_real)(rnd() % 2 ? 0.01 : 0),
-                           .correct1 = (evi_real)0.19, .correct2 = (evi_real)0.0447};
-    const evk_rmsprop rms = {lr, (evi_real)0.99, (evi_real)0.01, (evi_real)1e-8,
-                             (evi_real)(rnd() % 2 ? 0.9 : 0), l2};
+    const evk_sgd sgd = {
+        lr,       (evi_real)(rnd() % 3 ? 0.9 : 0), (evi_real)(rnd() % 2 ? 0.3 : 0), l2, rnd() % 2,
+        rnd() % 2};
+    const evk_adam adam = {.lr = lr,
+                           .beta1 = (evi_real)0.9,
+                           .beta2 = (evi_real)0.999,
+                           .eps = (evi_real)1e-8,
+                           .rest1 = (evi_real)0.1,
+                           .rest2 = (evi_real)0.001,
+                           .l2 = l2,
+                           .decay = (evi_real)(rnd() % 2 ? 0.01 : 0),
+                           .correct1 = (evi_real)0.19,
+                           .correct2 = (evi_real)0.0447};
+    const evk_rmsprop rms = {
+        lr, (evi_real)0.99, (evi_real)0.01, (evi_real)1e-8, (evi_real)(rnd() % 2 ? 0.9 : 0), l2};
     const double small = 1e-6 * (REAL_EPS / 0x1p-23);
 
     set_case("%s optimisers n %d", k->name, (int)len);
@@ -277,11 +310,12 @@ static void pixels(void)
     expect_near("y", y, z, n, 4 * REAL_EPS);
 }
 
-/* ---- rows and tiles ------------------------------------------------------------------------------- */
+/* ---- rows and tiles -------------------------------------------------------------------------- */
 
 static void moves(void)
 {
-    const int64_t m = rnd_in(0, 40), n = rnd_in(0, 40), ldx = n + rnd_in(0, 3), ldy = m + rnd_in(0, 3);
+    const int64_t m = rnd_in(0, 40), n = rnd_in(0, 40), ldx = n + rnd_in(0, 3),
+                  ldy = m + rnd_in(0, 3);
     const int64_t step = rnd_in(1, 4), add = rnd() & 1;
 
     set_case("%s transpose, copy_rows %dx%d, gather %d step %d", k->name, (int)m, (int)n, (int)len,
@@ -319,8 +353,15 @@ static void tiles(int32_t m, int32_t n)
 {
     int32_t off[64];
     const int64_t depth = rnd_in(0, 40), ldc = n + rnd_in(0, 2), nc = (m - 1) * ldc + n;
-    evk_tile t = {.k = depth, .a_step = m + rnd_in(0, 2), .off = off, .ldc = ldc, .m = m, .n = n,
-                  .flags = (int32_t)rnd_in(0, 3), .lo = (evi_real)-0.5, .hi = (evi_real)0.5};
+    evk_tile t = {.k = depth,
+                  .a_step = m + rnd_in(0, 2),
+                  .off = off,
+                  .ldc = ldc,
+                  .m = m,
+                  .n = n,
+                  .flags = (int32_t)rnd_in(0, 3),
+                  .lo = (evi_real)-0.5,
+                  .hi = (evi_real)0.5};
 
     set_case("%s tile %dx%d k %d", k->name, m, n, (int)depth);
     guard_reset();
@@ -341,8 +382,14 @@ static void tiles(int32_t m, int32_t n)
 static void dot_tiles(int32_t m, int32_t n)
 {
     int32_t off[8];
-    evk_dot_tile t = {.planes = rnd_in(1, 2), .rows = rnd_in(1, 3), .len = rnd_in(0, 40), .off = off,
-                      .ldc = n + 1, .m = m, .n = n, .flags = (int32_t)rnd_in(0, 1)};
+    evk_dot_tile t = {.planes = rnd_in(1, 2),
+                      .rows = rnd_in(1, 3),
+                      .len = rnd_in(0, 40),
+                      .off = off,
+                      .ldc = n + 1,
+                      .m = m,
+                      .n = n,
+                      .flags = (int32_t)rnd_in(0, 1)};
     const int64_t nc = (m - 1) * t.ldc + n;
 
     t.a_step = t.len + rnd_in(0, 2);
@@ -352,7 +399,8 @@ static void dot_tiles(int32_t m, int32_t n)
     t.b_plane = t.rows * t.b_step;
     set_case("%s dot_tile %dx%d %dx%dx%d", k->name, m, n, (int)t.planes, (int)t.rows, (int)t.len);
     guard_reset();
-    t.a = guard_random((m - 1) * t.lda + (t.planes - 1) * t.a_plane + (t.rows - 1) * t.a_step + t.len);
+    t.a = guard_random((m - 1) * t.lda + (t.planes - 1) * t.a_plane + (t.rows - 1) * t.a_step +
+                       t.len);
     t.b = guard_random(30 + (t.planes - 1) * t.b_plane + (t.rows - 1) * t.b_step + t.len);
     for (int32_t j = 0; j < n; j++)
         off[j] = (int32_t)rnd_in(0, 30);

@@ -23,7 +23,7 @@ int64_t n_cases, n_failures;
 static char case_name[256];
 static uint64_t state = 1;
 
-/* ---- random numbers: splitmix-like, enough for tests ------------------------------------------- */
+/* ---- random numbers: splitmix-like, enough for tests ----------------------------------------- */
 
 uint32_t rnd(void)
 {
@@ -49,7 +49,7 @@ void rnd_seed(uint64_t seed)
     state = seed * 0x2545f4914f6cdd1du;
 }
 
-/* ---- guarded memory: two fixed arenas, each between pages without access ------------------------- */
+/* ---- guarded memory: two fixed arenas, each between pages without access --------------------- */
 
 enum { SLOTS = 24 };
 static struct {
@@ -78,7 +78,8 @@ static void *take(int64_t n_bytes, int at_end)
 
         if (slot[n_slots].at)
             munmap(slot[n_slots].at - page, slot[n_slots].size + 2 * page);
-        slot[n_slots].at = mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+        slot[n_slots].at =
+            mmap(NULL, size + 2 * page, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
         if (slot[n_slots].at == MAP_FAILED ||
             mprotect(slot[n_slots].at + page, size, PROT_READ | PROT_WRITE) != 0) {
             fprintf(stderr, "evcheck: no memory\n");
@@ -132,7 +133,7 @@ evi_real *guard_copy(const evi_real *from, int64_t n)
     return p;
 }
 
-/* ---- report --------------------------------------------------------------------------------------- */
+/* ---- report ---------------------------------------------------------------------------------- */
 
 void set_case(const char *format, ...)
 {
@@ -278,7 +279,8 @@ int main(int argc, char **argv)
             seed = strtoull(argv[++i], NULL, 10);
         else
             return fprintf(stderr, "usage: evcheck [--cpu SET] [--seed N] [--long] [--bench]"
-                                   " [--margin]\n"), 2;
+                                   " [--margin]\n"),
+                   2;
     }
     probe_guards();
     signal(SIGSEGV, on_fault);

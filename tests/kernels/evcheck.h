@@ -34,7 +34,7 @@ void expect_near(const char *what, const evi_real *got, const evi_real *want, in
 /* The same bits. */
 void expect_same(const char *what, const void *got, const void *want, int64_t n_bytes);
 
-void check_kernels(const evi_kernels *k);              /* each entry against the reference */
+void check_kernels(const evi_kernels *k);                 /* each entry against the reference */
 void check_drivers(const evi_kernels *k, int32_t amount); /* gemm and convolution */
 void bench_kernels(const evi_kernels *k);
 

@@ -72,22 +72,14 @@ static evi_real clip(evi_real v, evi_real lo, evi_real hi)
 static evi_real act_one(evi_real x, const evk_act *act)
 {
     switch (act->kind) {
-    case EVK_ACT_RELU:
-        return x < 0 ? 0 : x;
-    case EVK_ACT_CLIP:
-        return clip(x, act->a, act->b);
-    case EVK_ACT_LEAKY:
-        return x > 0 ? x : act->a * x;
-    case EVK_ACT_SIGMOID:
-        return (evi_real)(1 / (1 + exp(-(double)x)));
-    case EVK_ACT_TANH:
-        return (evi_real)tanh((double)x);
-    case EVK_ACT_HARDSWISH:
-        return x * clip(x / 6 + (evi_real)0.5, 0, 1);
-    case EVK_ACT_HARDSIGMOID:
-        return clip(act->a * x + act->b, 0, 1);
-    default:
-        return x;
+    case EVK_ACT_RELU: return x < 0 ? 0 : x;
+    case EVK_ACT_CLIP: return clip(x, act->a, act->b);
+    case EVK_ACT_LEAKY: return x > 0 ? x : act->a * x;
+    case EVK_ACT_SIGMOID: return (evi_real)(1 / (1 + exp(-(double)x)));
+    case EVK_ACT_TANH: return (evi_real)tanh((double)x);
+    case EVK_ACT_HARDSWISH: return x * clip(x / 6 + (evi_real)0.5, 0, 1);
+    case EVK_ACT_HARDSIGMOID: return clip(act->a * x + act->b, 0, 1);
+    default: return x;
     }
 }
 
@@ -102,25 +94,17 @@ void evk_ref_act(int64_t n, const evi_real *x, evi_real shift, const evk_act *ac
 static evi_real back_one(evi_real x, evi_real y, evi_real dy, const evk_act *act)
 {
     switch (act->kind) {
-    case EVK_ACT_RELU:
-        return y <= 0 ? 0 : dy;
-    case EVK_ACT_CLIP:
-        return y <= act->a || y >= act->b ? 0 : dy;
-    case EVK_ACT_LEAKY:
-        return y > 0 ? dy : dy * act->a;
-    case EVK_ACT_SIGMOID:
-        return dy * (y * (1 - y));
-    case EVK_ACT_TANH:
-        return dy * (1 - y * y);
+    case EVK_ACT_RELU: return y <= 0 ? 0 : dy;
+    case EVK_ACT_CLIP: return y <= act->a || y >= act->b ? 0 : dy;
+    case EVK_ACT_LEAKY: return y > 0 ? dy : dy * act->a;
+    case EVK_ACT_SIGMOID: return dy * (y * (1 - y));
+    case EVK_ACT_TANH: return dy * (1 - y * y);
     case EVK_ACT_HARDSWISH: /* between the corners: (x (x + 3) / 6)' */
         if (x < -3)
             return 0;
         return x <= 3 ? dy * (x / 3 + (evi_real)0.5) : dy;
-    case EVK_ACT_HARDSIGMOID:
-        x = act->a * x + act->b;
-        return x > 0 && x < 1 ? dy * act->a : 0;
-    default:
-        return dy;
+    case EVK_ACT_HARDSIGMOID: x = act->a * x + act->b; return x > 0 && x < 1 ? dy * act->a : 0;
+    default: return dy;
     }
 }
 

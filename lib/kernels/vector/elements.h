@@ -70,8 +70,8 @@ static void k_affine(int64_t n, const float *x, float a, float b, float *y)
     EACH(S(y, v_fma(va, L(x), vb)););
 }
 
-static void k_affine2(int64_t n, const float *u, const float *x, float a, float b, float c, float *y,
-                      int32_t add)
+static void k_affine2(int64_t n, const float *u, const float *x, float a, float b, float c,
+                      float *y, int32_t add)
 {
     const vf va = v_set(a), vb = v_set(b), vc = v_set(c);
 
