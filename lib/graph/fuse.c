@@ -74,6 +74,9 @@ static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *u
     for (int32_t i = 0; i < EVI_COUNT(acts); i++)
         if (strcmp(node->op->name, acts[i].op) == 0)
             act = acts[i].act;
+    for (int32_t i = 1; i < node->n_in; i++) /* limits of a clip: infer has read known ones */
+        if (node->in[i] >= 0 && plan->values[node->in[i]].edge.value == NULL)
+            return;
     if (act == EVK_ACT_NONE || node->n_in < 1 ||
         plan->values[node->out[0]].edge.type != EV_TYPE_FLOAT32)
         return;
