@@ -2,7 +2,7 @@
 /* Check every kernel of every instruction set against the reference, and the drivers on top of
  * them against naive loops.
  *
- *     evcheck [--cpu ref|avx2|avx512|neon] [--seed N] [--long] [--bench] [--margin]
+ *     evcheck [--cpu ref|avx2|avx512|neon] [--seed N] [--long] [--bench]
  *
  * Exit code 0: all well; 1: a case failed, or a kernel is NOT BUILT; 2: wrong usage. */
 #ifndef _GNU_SOURCE
@@ -57,9 +57,6 @@ static struct {
     size_t size;
 } slot[SLOTS];
 static int n_slots;
-/* Bytes between a buffer and its guard.  qemu 7.2 reads the whole vector of a masked AVX load. */
-static size_t margin;
-
 static size_t slack; /* bytes left between a buffer and its guard */
 
 static void *take(int64_t n_bytes, int at_end)
@@ -67,7 +64,7 @@ static void *take(int64_t n_bytes, int at_end)
     const size_t page = (size_t)sysconf(_SC_PAGESIZE);
 
     n_bytes += (int64_t)slack;
-    const size_t need = ((size_t)n_bytes + 2 * margin) / page * page + page;
+    const size_t need = (size_t)n_bytes / page * page + page;
 
     if (n_slots == SLOTS) {
         fprintf(stderr, "evcheck: too many buffers in %s\n", case_name);
@@ -90,7 +87,7 @@ static void *take(int64_t n_bytes, int at_end)
     }
     char *at = slot[n_slots].at;
 
-    at += at_end ? slot[n_slots].size - (size_t)n_bytes - margin : margin;
+    at += at_end ? slot[n_slots].size - (size_t)n_bytes : 0;
     n_slots++;
     return at;
 }
@@ -273,14 +270,10 @@ int main(int argc, char **argv)
             amount = 10;
         else if (strcmp(argv[i], "--cpu") == 0 && i + 1 < argc)
             only = argv[++i];
-        else if (strcmp(argv[i], "--margin") == 0)
-            margin = 64;
         else if (strcmp(argv[i], "--seed") == 0 && i + 1 < argc)
             seed = strtoull(argv[++i], NULL, 10);
         else
-            return fprintf(stderr, "usage: evcheck [--cpu SET] [--seed N] [--long] [--bench]"
-                                   " [--margin]\n"),
-                   2;
+            return fprintf(stderr, "usage: evcheck [--cpu SET] [--seed N] [--long] [--bench]\n"), 2;
     }
     probe_guards();
     signal(SIGSEGV, on_fault);
