@@ -381,6 +381,50 @@ START_TEST(files_that_fail)
 }
 END_TEST
 
+/* The process ends at each file call of a save in turn: what lies there is the old checkpoint or the
+ * new one, never anything else, and the next save gets through. */
+START_TEST(killed_while_saving)
+{
+    small s = small_trainer(t_context(NULL, 1), 2);
+    small_step(&s);
+    t_ok(ev_trainer_save(s.trainer, path));
+    uint32_t old = tt_weights_crc(s.model), new = 0;
+    int32_t n_old = 0, n_new = 0, state = 0;
+    small_step(&s);
+    new = tt_weights_crc(s.model);
+    for (long k = 1;; k++) {
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        if (child == 0) {
+            t_hooks h = { .kill = true, .fail_kind = T_FILE_ANY };
+            ev_context_options c;
+            ev_context *ctx = NULL;
+            t_options(&h, true, &c);
+            if (ev_context_create(&c, &ctx) != EV_OK)
+                _exit(1);
+            small other = small_trainer(ctx, 2);
+            small_step(&other);
+            small_step(&other);
+            h.fail_call = k;
+            _exit(ev_trainer_save(other.trainer, path) == EV_OK ? 0 : 1);
+        }
+        ck_assert_int_eq(waitpid(child, &state, 0), child);
+        ck_assert(WIFEXITED(state));
+        t_ok(ev_trainer_resume(s.trainer, path));
+        uint32_t now = tt_weights_crc(s.model);
+        ck_assert(now == old || now == new);
+        n_old += now == old;
+        n_new += now == new;
+        if (WEXITSTATUS(state) == 0)
+            break;
+        ck_assert_int_eq(WEXITSTATUS(state), 77);
+    }
+    ck_assert_int_gt(n_old, 2);
+    ck_assert_int_gt(n_new, 0);
+    small_end(&s);
+}
+END_TEST
+
 Suite *tt_checkpoint_suite(void)
 {
     Suite *s = suite_create("checkpoints");
@@ -394,6 +438,7 @@ Suite *tt_checkpoint_suite(void)
     tcase_add_test(c, other_runs);
     tcase_add_test(c, out_of_memory);
     tcase_add_test(c, files_that_fail);
+    tcase_add_test(c, killed_while_saving);
     suite_add_tcase(s, c);
     return s;
 }

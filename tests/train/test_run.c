@@ -37,6 +37,45 @@ START_TEST(same_bits_for_any_threads)
 }
 END_TEST
 
+/* Nets large enough that every kind of layer is cut into several tasks. */
+static uint32_t zoo_crc(const char *name, int32_t n_threads)
+{
+    ev_context *ctx = t_context(NULL, n_threads);
+    const int64_t dims[4] = { 5, 3, 48, 48 };
+    ev_model *m = NULL;
+    ev_trainer *t = NULL;
+    ev_zoo_options z;
+    ev_train_options o;
+    EV_OPTIONS_INIT(&z);
+    EV_OPTIONS_INIT(&o);
+    z.width = 48;
+    z.dropout = 0.5f;
+    o.batch_size = 5;
+    t_ok(ev_zoo_create(ctx, name, &z, &m));
+    t_ok(ev_model_init(m, 3));
+    t_ok(ev_trainer_create(ctx, m, NULL, NULL, &o, &t));
+    ev_tensor *x = tt_tensor(ctx, 1, 4, dims), *y = tt_label_tensor(ctx, 2, 5, 4);
+    const ev_feed feeds[2] = { { "image", x }, { "labels", y } };
+    for (int32_t i = 0; i < 2; i++)
+        t_ok(ev_trainer_step(t, feeds, 2, NULL, 0));
+    uint32_t crc = tt_weights_crc(m);
+    ev_tensor_destroy(x);
+    ev_tensor_destroy(y);
+    ev_trainer_destroy(t);
+    ev_model_destroy(m);
+    ev_context_destroy(ctx);
+    return crc;
+}
+
+START_TEST(same_bits_of_larger_nets)
+{
+    static const char *const nets[] = { "Arch5", "Arch8", "ResNet-20" };
+    uint32_t one = zoo_crc(nets[_i], 1);
+    for (int32_t n = 2; n <= 4; n++)
+        ck_assert_uint_eq(zoo_crc(nets[_i], n), one);
+}
+END_TEST
+
 START_TEST(seed_and_dropout_matter)
 {
     uint32_t crc[4];
@@ -415,6 +454,7 @@ Suite *tt_run_suite(void)
     Suite *s = suite_create("training runs");
     TCase *c = tcase_create("runs");
     tcase_add_test(c, same_bits_for_any_threads);
+    tcase_add_loop_test(c, same_bits_of_larger_nets, 0, 3);
     tcase_add_test(c, seed_and_dropout_matter);
     tcase_add_test(c, dropout_is_put_back);
     tcase_add_test(c, it_learns);
