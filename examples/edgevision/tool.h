@@ -124,6 +124,8 @@ void clear_bar(void);
 /* ---- run folder (plot.c, report.c) --------------------------------------------------------------- */
 
 int draw_plots(const char *run);
+/* Run a program from PATH and wait (frames.c); gives back its exit code, 127: there is none. */
+int run_program(char *const *argv);
 int write_report(ev_context *ctx, const char *run, const char *out);
 
 /* ---- the verbs --------------------------------------------------------------------------------- */

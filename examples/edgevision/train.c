@@ -219,7 +219,7 @@ static int fit(run *r)
     }
     if (status != EV_OK) {
         return fail_status(EXIT_DATA, status,
-                           status == EV_ERR_DIVERGED ? "try a lower --rate" : NULL);
+                           status == EV_ERR_DIVERGED ? "try a lower --lr" : NULL);
     }
     note("trained %d epochs in %.1f s; best epoch %d", (int)ev_trainer_epoch(r->trainer),
          seconds_now() - start, (int)ev_trainer_best_epoch(r->trainer) + 1);
@@ -410,7 +410,7 @@ int verb_train(int argc, char **argv)
         {"batch", 0, OPTION_INT, &o->batch, "N", "pictures per step", 1, 65536, NULL},
         {"optimizer", 0, OPTION_CHOICE, &o->optimizer, "NAME",
          "sgd, adam, adamw or rmsprop (default adam)", 0, 0, optimizer_names},
-        {"rate", 0, OPTION_REAL, &o->rate, "X", "learning rate", 1e-12, 100, NULL},
+        {"lr", 0, OPTION_REAL, &o->rate, "X", "learning rate", 1e-12, 100, NULL},
         {"schedule", 0, OPTION_CHOICE, &o->schedule, "NAME",
          "constant, step, linear, cosine or plateau", 0, 0, schedule_names},
         {"dropout", 0, OPTION_REAL, &o->dropout, "X", "before each hidden dense layer", 0, 0.99,
