@@ -95,7 +95,8 @@ EV_API ev_status ev_dataset_from_tensor(ev_context *ctx, ev_tensor *images, cons
  * A folder with one folder per class: "folder/bicyclist/clip7/0001.jpg" has class "bicyclist" and
  * group "clip7".  Files end in .jpg, .jpeg, .png, .bmp, .ppm, .pgm, .pbm or .pnm (any case); others
  * and names that start with a dot are passed over.  The order is that of the sorted paths.  A
- * class is made for every folder, also an empty one.
+ * class is made for every folder, also an empty one.  A class folder may be a link; links to
+ * folders below it are passed over.
  *
  * @param folder [borrow]
  * @param opt    [borrow] NULL: all defaults
@@ -362,7 +363,7 @@ typedef struct ev_augment_options {
     float zoom;           /**< 0..0.9: enlarged by a factor 1-zoom..1+zoom, both axes alike */
     float brightness;     /**< 0..1: -brightness..brightness is added (white is 1) */
     float contrast;       /**< 0..1: distance from mid-grey times 1-contrast..1+contrast */
-    float noise;          /**< 0..1: normal noise with a deviation of 0..noise (white is 1) */
+    float noise;          /**< 0..1: nearly normal noise, deviation 0..noise (white is 1) */
     int32_t border;       /**< EV_BORDER_* */
 } ev_augment_options;
 
@@ -434,7 +435,8 @@ EV_API ev_status ev_loader_start_epoch(ev_loader *loader, int32_t epoch, int32_t
  * The next batch.  The first call without ev_loader_start_epoch() starts epoch 0.
  *
  * @param images_out [borrow] float32 [n,C,H,W]; may be NULL.  Borrowed until the next call on
- *                            @p loader, as are labels and items
+ *                            @p loader, as are labels and items; keep no reference or view of
+ *                            it, since the buffer serves again
  * @param labels_out [borrow] n labels; may be NULL
  * @param items_out  [borrow] n item numbers of the dataset; may be NULL
  * @param n_out      items in this batch; 0 after the last batch of the epoch

@@ -75,11 +75,12 @@ typedef struct ev_decode_options {
 } ev_decode_options;
 
 /**
- * Decode a picture in memory.  JPEG (baseline and progressive, 8 bit), PNG (all kinds), BMP and
- * PNM (P1..P6); the content tells which.  Checksums are verified.  16-bit samples keep their high
- * byte, of other PNM maxima the sample is scaled to 0..255 and rounded, alpha is dropped unless
- * RGBA is asked for, and colour becomes grey by (299 R + 587 G + 114 B + 500) / 1000.  A JPEG's
- * orientation tag is not looked at.
+ * Decode a picture in memory.  JPEG (baseline and progressive, 8 bit), PNG (all kinds), BMP (not
+ * run-length coded) and PNM (P1..P6); the content tells which.  Checksums are verified and sizes
+ * checked before memory is taken.  16-bit samples keep their high byte, of other PNM maxima the
+ * sample is scaled to 0..255 and rounded, alpha is dropped unless RGBA is asked for, and colour
+ * becomes grey by (299 R + 587 G + 114 B + 500) / 1000.  A JPEG's orientation tag is not looked at.
+ * A library built with -Dcodecs=none reads no JPEG.
  *
  * @param ctx     [share]  memory limit and allocator
  * @param bytes   [borrow] n_bytes of a whole file
@@ -257,7 +258,9 @@ EV_API ev_status ev_tensor_to_image(const ev_tensor *tensor, int64_t entry,
                                     const ev_pixel_options *opt, ev_image **out);
 
 /**
- * Write a picture file, atomically: the old file stays until the new one is whole.
+ * Write a picture file, atomically: the old file stays until the new one is whole.  A JPEG up to
+ * quality 90 has chroma of half the resolution.  Pictures come out as RGB, grey ones as grey, and
+ * RGBA keeps its alpha in a PNG.
  *
  * @param path    [borrow] ends in .png, .jpg, .jpeg, .ppm, .pgm or .pnm, which says the kind
  * @param quality of a JPEG, 1..100; 0: the default, 90

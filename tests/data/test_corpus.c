@@ -79,6 +79,8 @@ static bool right_pixels(const ev_image *image, const row *r)
 
 static bool judge(const row *r, ev_status status, const ev_image *image)
 {
+    if (status == EV_ERR_UNSUPPORTED && strstr(ev_last_error(), "without JPEG") != NULL)
+        return true; /* -Dcodecs=none */
     if (strcmp(r->expect, "ok") == 0)
         return status == EV_OK && right_pixels(image, r);
     if (strcmp(r->expect, "fail") == 0)

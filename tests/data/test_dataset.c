@@ -244,6 +244,10 @@ START_TEST(manifest)
     }
     ev_dataset_destroy(d);
     ev_dataset_destroy(e);
+    /* paths that name no file at all */
+    d = read_text("path,label\n/,a\n//,a\n/.,a\n.,a\n./,b\n");
+    t_ok(ev_dataset_write_manifest(d, t_path(again, dir, "again.csv")));
+    ev_dataset_destroy(d);
     d = read_text("path,label\na,10\nb,9\nc,10\n");
     ck_assert_str_eq(ev_dataset_class_name(d, 0), "9"); /* numbers by value */
     ev_dataset_destroy(d);

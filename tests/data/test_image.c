@@ -431,15 +431,15 @@ START_TEST(jpeg_files)
         ev_image_data(image)[i * 3 + 1] = (uint8_t)(i / 50 * 5);
         ev_image_data(image)[i * 3 + 2] = 90;
     }
-    ev_status status = ev_image_save(image, t_path(path, dir, "a.jpg"), 98);
+    ev_decode_options opt;
+    EV_OPTIONS_INIT(&opt);
+    opt.format = EV_PIXEL_BGR;
+    t_ok(ev_image_save(image, t_path(path, dir, "a.jpg"), 98));
+    ev_status status = ev_image_load(ctx, path, &opt, &back);
     if (status == EV_ERR_UNSUPPORTED) {
         printf("SKIPPED: built without JPEG\n");
     } else {
-        ev_decode_options opt;
-        EV_OPTIONS_INIT(&opt);
-        opt.format = EV_PIXEL_BGR;
         t_ok(status);
-        t_ok(ev_image_load(ctx, path, &opt, &back));
         double off = 0;
         for (int i = 0; i < 50 * 40 * 3; i++)
             off += abs(ev_image_data(image)[i] - ev_image_data(back)[i]);
@@ -562,10 +562,7 @@ START_TEST(encode_stops)
     ev_image *image = scene(80, 60, EV_PIXEL_RGB);
     for (int32_t file = EV_FILE_PNG; file <= EV_FILE_PNM; file++) {
         int64_t all = INT64_MAX, some = 100;
-        ev_status status = ev_image_encode(image, file, 0, stop_late, &all);
-        if (status == EV_ERR_UNSUPPORTED)
-            continue;
-        t_ok(status);
+        t_ok(ev_image_encode(image, file, 0, stop_late, &all));
         t_status(ev_image_encode(image, file, 0, stop_late, &some), EV_ERR_CANCELLED);
     }
     t_status(ev_image_encode(image, 0, 0, stop_late, NULL), EV_ERR_ARGUMENT);
