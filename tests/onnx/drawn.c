@@ -70,10 +70,10 @@ static ev_status draw_conv_transpose(ev_model *m)
 static ev_status draw_dense(ev_model *m)
 {
     ev_value x, w, b;
-    const int64_t dims[2] = {20, 5}, bias[1] = {5};
-    TRY(picture(m, 2, 4, &x));
+    const int64_t dims[2] = {30, 5}, bias[1] = {5};
+    TRY(picture(m, 2, 8, &x));
     TRY(ev_model_flatten(m, x, 1, &x));
-    TRY(ev_model_dense(m, x, 20, NULL, &x));
+    TRY(ev_model_dense(m, x, 30, NULL, &x)); /* about 18 KB: what the damage tests go through */
     TRY(ev_model_activation(m, x, EV_ACTIVATION_LEAKY_RELU, 0.2f, 0, &x));
     TRY(ev_model_dropout(m, x, 0.3f, &x));
     TRY(ev_model_parameter(m, "own.weight", 2, dims, EV_INIT_GLOROT, 0, &w));
@@ -244,8 +244,10 @@ static ev_status small_net(ev_context *ctx, const char *name, ev_model **out)
         status = ev_model_activation(*out, x, EV_ACTIVATION_TANH, 0, 0, &x);
     if (status == EV_OK)
         status = finish(*out, x);
-    if (status != EV_OK)
+    if (status != EV_OK) {
         ev_model_destroy(*out);
+        *out = NULL;
+    }
     return status;
 }
 
