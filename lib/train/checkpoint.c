@@ -208,15 +208,17 @@ static ev_status load_visit(void *arg, const char *name, const evi_shape *shape,
     return EV_OK;
 }
 
-static ev_status find_table(evi_st_file *f, const char *path, const char *name, int32_t type,
-                            int32_t rank, int64_t n, int64_t width, const void **out)
+/* The table's elements, of any alignment; NULL after a failure. */
+static const void *find_table(evi_st_file *f, const char *path, const char *name, int32_t type,
+                              int32_t rank, int64_t n, int64_t width)
 {
     const evi_st_tensor *x = evi_st_find(f, name);
     const evi_shape want = { .rank = rank, .dim = { n, width } };
-    if (x == NULL || x->type != type || !evi_shape_equal(&x->shape, &want))
-        return evi_fail(EV_ERR_FORMAT, "'%s': '%s' is missing or damaged", path, name);
-    *out = x->data;
-    return EV_OK;
+    if (x == NULL || x->type != type || !evi_shape_equal(&x->shape, &want)) {
+        (void)evi_fail(EV_ERR_FORMAT, "'%s': '%s' is missing or damaged", path, name);
+        return NULL;
+    }
+    return x->data;
 }
 
 static ev_status check_version(const evi_st_file *f, const char *path)
@@ -251,12 +253,15 @@ static ev_status check_options(const evi_st_file *f, const ev_trainer *t, const 
 
 static ev_status read_state(evi_st_file *f, const char *path, evi_train_state *state)
 {
-    const void *integers = NULL, *numbers = NULL;
     int64_t i[N_INTEGERS];
     double n[N_NUMBERS];
-    EVI_TRY(find_table(f, path, "state/integers", EVI_ST_I64, 1, N_INTEGERS, 0, &integers));
-    EVI_TRY(find_table(f, path, "state/numbers", EVI_ST_F64, 1, N_NUMBERS, 0, &numbers));
-    memcpy(i, integers, sizeof(i)); /* of any alignment in the file */
+    const void *integers = find_table(f, path, "state/integers", EVI_ST_I64, 1, N_INTEGERS, 0);
+    if (integers == NULL)
+        return EV_ERR_FORMAT;
+    const void *numbers = find_table(f, path, "state/numbers", EVI_ST_F64, 1, N_NUMBERS, 0);
+    if (numbers == NULL)
+        return EV_ERR_FORMAT;
+    memcpy(i, integers, sizeof(i));
     memcpy(n, numbers, sizeof(n));
     if (!unpack_state(i, n, state))
         return evi_fail(EV_ERR_FORMAT, "'%s': the state is out of range", path);
@@ -275,12 +280,14 @@ static ev_status room_for_history(ev_trainer *t, int32_t epochs)
 static ev_status load(evi_st_file *f, ev_trainer *t, const char *path)
 {
     evi_train_state state;
-    const void *history = NULL;
     loader l = { f, path, false };
     EVI_TRY(evi_st_read(f, path));
     EVI_TRY(check_version(f, path));
     EVI_TRY(read_state(f, path, &state));
-    EVI_TRY(find_table(f, path, "state/history", EVI_ST_F64, 2, state.epoch, N_HISTORY, &history));
+    const char *history =
+        find_table(f, path, "state/history", EVI_ST_F64, 2, state.epoch, N_HISTORY);
+    if (history == NULL)
+        return EV_ERR_FORMAT;
     EVI_TRY(visit_all(t, false, state.has_best != 0, load_visit, &l));
     EVI_TRY(check_options(f, t, path));
     EVI_TRY(room_for_history(t, state.epoch));
@@ -291,7 +298,7 @@ static ev_status load(evi_st_file *f, ev_trainer *t, const char *path)
     (void)visit_all(t, false, state.has_best != 0, load_visit, &l);
     for (int32_t i = 0; i < state.epoch; i++) {
         double row[N_HISTORY];
-        memcpy(row, (const char *)history + (size_t)i * sizeof(row), sizeof(row));
+        memcpy(row, history + (size_t)i * sizeof(row), sizeof(row));
         unpack_epoch(t, i, row, &t->history[i]);
     }
     t->epoch_start = evi_seconds();

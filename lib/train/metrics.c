@@ -79,7 +79,7 @@ static int32_t judge(ev_metrics *m, const evi_real *logits, int32_t label, doubl
     }
     for (int32_t c = 0; c < m->n_classes; c++)
         m->row[c] /= sum;
-    *loss = log(sum) - ((double)logits[label] - (double)logits[best]);
+    *loss = (sum > 0 ? log(sum) : sum) - ((double)logits[label] - (double)logits[best]);
     return best;
 }
 
