@@ -147,9 +147,8 @@ uint64_t evi_train_net_bytes(const ev_model *net)
     }
     for (int32_t i = 0; i < net->n_nodes; i++) {
         const evi_node *node = &net->nodes[i];
-        bytes += text_bytes(node->name) +
-                 evi_block_bytes((uint64_t)node->n_in * sizeof(int32_t)) +
-                 evi_block_bytes((uint64_t)node->n_out * sizeof(int32_t));
+        bytes += evi_block_bytes((uint64_t)(node->n_in + node->n_out) * sizeof(int32_t) +
+                                 strlen(node->name) + 1);
     }
     return bytes;
 }
