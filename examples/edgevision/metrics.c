@@ -133,7 +133,9 @@ int save_predictions(const ev_metrics *m, const ev_dataset *data, const char *co
             break;
         }
         const char *file = ev_dataset_path(data, p.item);
-        text_csv(&t, file ? file : "");
+        char *whole = file ? realpath(file, NULL) : NULL;
+        text_csv(&t, whole ? whole : file ? file : "");
+        free(whole);
         text_add(&t, ",");
         text_csv(&t, names[p.label]);
         text_add(&t, ",");
