@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: MIT
 """The accuracy that PyTorch reaches on the same pictures, split, net and settings:
 torch_accuracy.py ROOT TRAIN.csv VALID.csv TEST.csv ARCH SIZE EPOCHS PATIENCE DROPOUT SEED
-Manifests have the columns path and label; paths are relative to ROOT.  Values 0..1, He normal
+Manifests have the columns path and label; paths are relative to ROOT.  Values (x - 0.5) / 0.25, He normal
 start, Adam 1e-3, batch 32, the weights of the epoch with the lowest validation loss."""
 import copy
 import csv
 import json
+import os
 import sys
 import time
 
@@ -26,9 +27,9 @@ def read(path, classes):
         rows = list(csv.DictReader(f))
     pictures = []
     for row in rows:
-        picture = Image.open(root + "/" + row["path"]).convert("RGB")
+        picture = Image.open(os.path.join(root, row["path"])).convert("RGB")
         picture = picture.resize((size, size), Image.BILINEAR)
-        pictures.append(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255)
+        pictures.append(np.asarray(picture, dtype=np.float32).transpose(2, 0, 1) / 255 * 4 - 2)
         if row["label"] not in classes:
             classes.append(row["label"])
     labels = [classes.index(row["label"]) for row in rows]
@@ -89,7 +90,7 @@ model.load_state_dict(best)
 _, said = evaluate(model, test_x, test_y)
 cameras = {}
 for path, right in zip(test_paths, (said == test_y).tolist()):
-    cameras.setdefault(path.split("/")[0], []).append(right)
+    cameras.setdefault(os.path.relpath(os.path.join(root, path), root).split("/")[0], []).append(right)
 print(json.dumps({
     "bench": "torch", "seed": seed, "accuracy": (said == test_y).float().mean().item(),
     "epochs": epoch + 1, "seconds": time.time() - begin,
