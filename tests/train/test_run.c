@@ -229,6 +229,32 @@ static int32_t stop_at_step(void *user, const ev_step *s)
     return s->step == *(const int32_t *)user;
 }
 
+/* A time limit ends the run after the epoch; a further call goes on. */
+START_TEST(time_limit)
+{
+    tt_job r = tt_start(t_context(NULL, 1));
+    ev_trainer *t = NULL;
+    r.o.time_limit_seconds = 1e-9;
+    r.o.monitor = EV_MONITOR_VALID_ACCURACY;
+    t_ok(ev_trainer_create(r.ctx, r.model, r.train, r.valid, &r.o, &t));
+    for (int32_t i = 1; i <= 4; i++) {
+        t_ok(ev_trainer_run(t));
+        ck_assert_int_eq(ev_trainer_epoch(t), EVI_MIN(i, 3));
+    }
+    ev_epoch best, e;
+    EV_OPTIONS_INIT(&best);
+    EV_OPTIONS_INIT(&e);
+    t_ok(ev_trainer_history(t, ev_trainer_best_epoch(t), &best));
+    for (int32_t i = 0; i < 3; i++) {
+        t_ok(ev_trainer_history(t, i, &e));
+        ck_assert(e.valid_accuracy <= best.valid_accuracy);
+    }
+    t_status(ev_trainer_history(t, 3, &e), EV_ERR_ARGUMENT);
+    ev_trainer_destroy(t);
+    tt_end(&r);
+}
+END_TEST
+
 START_TEST(cancel_in_mid_epoch)
 {
     tt_job r = tt_start(t_context(NULL, 1));
@@ -460,6 +486,7 @@ Suite *tt_run_suite(void)
     tcase_add_test(c, it_learns);
     tcase_add_test(c, early_stopping);
     tcase_add_test(c, cancel_and_go_on);
+    tcase_add_test(c, time_limit);
     tcase_add_test(c, cancel_in_mid_epoch);
     tcase_add_test(c, divergence_leaves_weights);
     tcase_add_test(c, run_that_diverges);
