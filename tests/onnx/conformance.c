@@ -5,6 +5,7 @@
  *
  * Exit status 77 (skipped) without the data. */
 #include "pb.h"
+#include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -119,7 +120,7 @@ static void print_table(table *t)
 
 int main(int argc, char **argv)
 {
-    const char *data = getenv("EV_TESTDATA");
+    const char *base = t_testdata("onnx-node");
     ev_context_options opt;
     EV_OPTIONS_INIT(&opt);
     int minimum = 0;
@@ -135,12 +136,11 @@ int main(int argc, char **argv)
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
     }
-    char base[PB_PATH / 2], path[PB_PATH], line[2048];
-    snprintf(base, sizeof(base), "%s/onnx-node", data == NULL ? "../shared/testdata" : data);
-    snprintf(path, sizeof(path), "%s/index.tsv", base);
+    char path[PB_PATH], line[2048];
+    snprintf(path, sizeof(path), "%s/index.tsv", base == NULL ? "" : base);
     FILE *index = fopen(path, "r");
     if (index == NULL) {
-        printf("SKIPPED: no %s (set EV_TESTDATA)\n", path);
+        printf("SKIPPED: no onnx-node in the test data (set EV_TESTDATA)\n");
         return 77;
     }
     static table t;

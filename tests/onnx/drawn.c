@@ -368,7 +368,7 @@ static ev_status shake(const ev_model *m)
             bool variance = strstr(stores[s]->params[i].name, "var") != NULL;
             for (int64_t k = 0; k < stores[s]->params[i].count; k++) {
                 float noise = 0.1f * t_random_float(&state);
-                w[k] += (evi_real)(variance ? fabsf(noise) : noise);
+                w[k] = (evi_real)((float)w[k] + (variance ? fabsf(noise) : noise)); /* a float */
             }
         }
     evi_free(stores);

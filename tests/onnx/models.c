@@ -2,6 +2,7 @@
 /* Trained models by four exporters: the outputs that came with them, within 1e-5 of the largest; and
  * again after saving and loading.  Exit status 77 (skipped) without the data. */
 #include "pb.h"
+#include "support.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -48,7 +49,7 @@ static bool run_model(ev_context *ctx, const char *base, const model *m)
 {
     char folder[PB_PATH], copy[] = "/tmp/edgevision-XXXXXX", command[64];
     pb_case c;
-    snprintf(folder, sizeof(folder), "%s/models/%s", base, m->name);
+    snprintf(folder, sizeof(folder), "%s/%s", base, m->name);
     pb_run_case(ctx, folder, 1e-6, 1e-5, &c);
     bool passed = report(m->name, "", &c, m->limit);
     if (mkdtemp(copy) == NULL || !save_again(ctx, folder, copy)) {
@@ -64,15 +65,9 @@ static bool run_model(ev_context *ctx, const char *base, const model *m)
 
 int main(void)
 {
-    const char *data = getenv("EV_TESTDATA");
-    char path[PB_PATH];
-    size_t n = 0;
-    data = data == NULL ? "../shared/testdata" : data;
-    snprintf(path, sizeof(path), "%s/models/mnist_8/model.onnx", data);
-    void *there = pb_file(path, &n);
-    free(there);
-    if (there == NULL) {
-        printf("SKIPPED: no %s (set EV_TESTDATA)\n", path);
+    const char *data = t_testdata("models");
+    if (data == NULL) {
+        printf("SKIPPED: no models in the test data (set EV_TESTDATA)\n");
         return 77;
     }
     ev_context *ctx = NULL;
