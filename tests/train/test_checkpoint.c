@@ -395,8 +395,8 @@ START_TEST(files_that_fail)
 }
 END_TEST
 
-/* The process ends at each file call of a save in turn: what lies there is the old checkpoint or the
- * new one, never anything else, and the next save gets through. */
+/* The process ends at each file call of a save in turn: what lies there is the old checkpoint or
+ * the new one, never anything else, and the next save gets through. */
 START_TEST(killed_while_saving)
 {
     small s = small_trainer(t_context(NULL, 1), 2);
