@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The ONNX backend cases of the test data: how many pass, by operator.
  *
- *   conformance [--threads N] [--cpu-disable MASK] [--minimum N] [--verbose]
+ *   conformance [--threads N] [--cpu-disable MASK] [--saved] [--minimum N] [--verbose]
+ *
+ * --saved: each model goes through our writer and reader first.
  *
  * Exit status 77 (skipped) without the data. */
 #include "pb.h"
@@ -73,7 +75,8 @@ static void count_ops(table *t, char *ops, bool passed)
     }
 }
 
-static void run_row(ev_context *ctx, const char *base, char *line, bool verbose, table *t)
+static void run_row(ev_context *ctx, const char *base, char *line, bool saved,
+                    bool verbose, table *t)
 {
     char *column[9] = {0}, folder[PB_PATH];
     for (int i = 0; i < 9 && line != NULL; i++)
@@ -87,7 +90,7 @@ static void run_row(ev_context *ctx, const char *base, char *line, bool verbose,
     }
     pb_case c;
     snprintf(folder, sizeof(folder), "%s/%s", base, column[0]);
-    pb_run_case(ctx, folder, 1e-6, 1e-5, &c);
+    pb_run_case(ctx, folder, saved, 1e-6, 1e-5, &c);
     bool passed = c.n_sets > 0 && c.status == EV_OK && c.error.reason == NULL && c.error.worst <= 1;
     t->total++;
     t->passed += passed;
@@ -124,7 +127,7 @@ int main(int argc, char **argv)
     ev_context_options opt;
     EV_OPTIONS_INIT(&opt);
     int minimum = 0;
-    bool verbose = false;
+    bool verbose = false, saved = false;
     for (int i = 1; i < argc; i++) {
         const char *value = i + 1 < argc ? argv[i + 1] : "0";
         if (strcmp(argv[i], "--threads") == 0)
@@ -133,6 +136,8 @@ int main(int argc, char **argv)
             opt.cpu_disable = (uint32_t)atoi(value);
         else if (strcmp(argv[i], "--minimum") == 0)
             minimum = atoi(value);
+        else if (strcmp(argv[i], "--saved") == 0)
+            saved = true;
         else if (strcmp(argv[i], "--verbose") == 0)
             verbose = true;
     }
@@ -150,7 +155,7 @@ int main(int argc, char **argv)
     uint64_t before = ev_context_memory_bytes(ctx);
     for (int n = 0; fgets(line, sizeof(line), index) != NULL; n++)
         if (n > 0)
-            run_row(ctx, base, line, verbose, &t);
+            run_row(ctx, base, line, saved, verbose, &t);
     fclose(index);
     uint64_t left = ev_context_memory_bytes(ctx) - before;
     ev_context_destroy(ctx);

@@ -138,9 +138,24 @@ static bool shapes_depend(const feeds *f, int32_t i, int32_t level)
     return level == 2 || (i > 0 && ev_tensor_rank(t) <= 1);
 }
 
+/* The model as our writer puts it. */
+static ev_status save_and_load(ev_context *ctx, ev_model **model)
+{
+    void *bytes = NULL;
+    uint64_t n = 0;
+    ev_model *again = NULL;
+    ev_status status = ev_model_save_memory(*model, &bytes, &n);
+    if (status == EV_OK)
+        status = ev_model_load_memory(ctx, bytes, n, NULL, &again);
+    ev_bytes_destroy(bytes);
+    ev_model_destroy(*model);
+    *model = again;
+    return status;
+}
+
 /* Load with what `level` binds, run, compare the outputs with those of the set. */
 static ev_status run_set(ev_context *ctx, const char *folder, int32_t set, const feeds *f,
-                         int32_t level, double atol, double rtol, pb_case *out)
+                         int32_t level, bool saved, double atol, double rtol, pb_case *out)
 {
     char path[PB_PATH + 64];
     const char *names[PB_MAX];
@@ -166,6 +181,8 @@ static ev_status run_set(ev_context *ctx, const char *folder, int32_t set, const
     ev_plan_options plan_opt;
     EV_OPTIONS_INIT(&plan_opt);
     ev_status status = ev_model_load(ctx, path, &opt, &model);
+    if (status == EV_OK && saved)
+        status = save_and_load(ctx, &model);
     for (int32_t i = 0; status == EV_OK && i < n_fed; i++) {
         int64_t dims[EV_MAX_RANK];
         if (ev_model_input_dims(model, i, dims) > 0 && dims[0] == -1 && fed[i] != NULL)
@@ -196,7 +213,8 @@ static ev_status run_set(ev_context *ctx, const char *folder, int32_t set, const
     return status;
 }
 
-void pb_run_case(ev_context *ctx, const char *folder, double atol, double rtol, pb_case *out)
+void pb_run_case(ev_context *ctx, const char *folder, bool saved, double atol, double rtol,
+                 pb_case *out)
 {
     char path[PB_PATH + 64];
     memset(out, 0, sizeof(*out));
@@ -211,7 +229,7 @@ void pb_run_case(ev_context *ctx, const char *folder, double atol, double rtol, 
         read_feeds(ctx, folder, set, &f);
         char first[512] = "";
         for (int32_t level = 0; level < 3; level++) {
-            out->status = run_set(ctx, folder, set, &f, level, atol, rtol, out);
+            out->status = run_set(ctx, folder, set, &f, level, saved, atol, rtol, out);
             if (level == 0)
                 snprintf(first, sizeof(first), "%s", ev_last_error());
             if (out->status == EV_OK)

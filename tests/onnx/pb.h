@@ -36,6 +36,8 @@ typedef struct pb_case {
     ev_status status;    /* of the library */
     char line[512];      /* what went wrong */
 } pb_case;
-void pb_run_case(ev_context *ctx, const char *folder, double atol, double rtol, pb_case *out);
+/* saved: the model goes through our writer and reader before it runs. */
+void pb_run_case(ev_context *ctx, const char *folder, bool saved, double atol, double rtol,
+                 pb_case *out);
 
 #endif
