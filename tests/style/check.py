@@ -119,8 +119,9 @@ def check_memory():
 
 
 def check_threads():
+    # The second file reads pictures ahead: it waits for the disk, which no crew should.
     search('lib', r'\b(pthread_\w+|fork|thrd_\w+)\s*\(', '%s: threads live in base/parallel.c',
-           ['lib/base/parallel.c'])
+           ['lib/base/parallel.c', 'lib/data/readers.c'])
 
 
 def check_lengths():
