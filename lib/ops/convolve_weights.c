@@ -68,9 +68,12 @@ static void set_copy(job *j)
     j->block_values = j->in_place ? 0 : EVI_MIN(most, j->images * j->channels * j->channel);
     j->block_values = (int64_t)evi_round_up((uint64_t)j->block_values, EVI_ALIGN);
     j->copies_dy = !j->in_place && j->taps.pitch > s->out_w && j->depth >= 48 &&
-                   0.95 * (double)s->out_w / (double)j->taps.pitch > by_row &&
-                   j->m_step * picture <= 2 * room;
-    values = j->block_values + (j->copies_dy ? j->m_step * picture * j->images : 0);
+                   0.95 * (double)s->out_w / (double)j->taps.pitch > by_row;
+    values = j->block_values;
+    if (j->copies_dy)
+        values += EVI_MIN(j->m_step * picture, 2 * room) * j->images;
+    if (j->m_step * picture > 2 * room)
+        j->copies_dy = false;
     j->worker_bytes = evi_round_up(sizeof(evi_real) * (uint64_t)values, EVI_ALIGN);
 }
 

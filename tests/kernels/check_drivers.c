@@ -243,6 +243,12 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
         evi_conv_pack(p->k, s, p->pass, p->w, p->packed);
     }
     p->scratch = scratch_of(evi_conv_scratch_bytes(p->k, s, p->pass, p->packed != NULL, 4));
+    evi_conv_shape fewer = *s;
+
+    fewer.n = (s->n + 1) / 2; /* scratch for a maximum serves every smaller batch */
+    if (evi_conv_scratch_bytes(p->k, &fewer, p->pass, p->packed != NULL, 2) >
+        evi_conv_scratch_bytes(p->k, s, p->pass, p->packed != NULL, 2))
+        fail_case("fewer pictures want more scratch");
     for (int64_t i = 0; i < n_out; i++) {
         double v = sum[i] + (p->end.bias ? (double)p->end.bias[i / plane % channels] : 0) +
                    (p->end.accumulate ? (double)old[i] : 0);

@@ -120,14 +120,33 @@ INLINE void pool_step(const float *x0, const float *x1, float *y, uint8_t *where
     v_to_bytes(where, place);
 }
 
+/* The values alone: what inference needs. */
+INLINE void pool_values(const float *x0, const float *x1, float *y)
+{
+    vf v[4];
+    vf best;
+
+    v_unzip(v_load(x0), v_load(x0 + VL), &v[0], &v[1]);
+    v_unzip(v_load(x1), v_load(x1 + VL), &v[2], &v[3]);
+    best = v[0];
+    UNROLL for (int j = 1; j < 4; j++)
+        best = v_pick(v_nan(best), best, v_max(best, v[j]));
+    v_store(y, best);
+}
+
 static void k_max_pool2(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where)
 {
     float in0[2 * VL] = {0}, in1[2 * VL] = {0}, out[VL];
     uint8_t at[VL];
     int64_t i = 0;
 
-    for (; i + VL <= n; i += VL)
-        pool_step(x0 + 2 * i, x1 + 2 * i, y + i, where ? where + i : at);
+    if (where) {
+        for (; i + VL <= n; i += VL)
+            pool_step(x0 + 2 * i, x1 + 2 * i, y + i, where + i);
+    } else {
+        for (; i + VL <= n; i += VL)
+            pool_values(x0 + 2 * i, x1 + 2 * i, y + i);
+    }
     if (i == n)
         return;
     const size_t rest = (size_t)(n - i);
