@@ -83,7 +83,7 @@ static ev_status take_field(evi_csv *csv, int64_t *line, char **end)
 static ev_status take_line(evi_csv *csv, int64_t *line)
 {
     for (bool more = true; more;) {
-        char *end = NULL;
+        char *end = csv->text + csv->at;
         EVI_TRY(take_field(csv, line, &end));
         more = !at_line_end(csv);
         if (more) {

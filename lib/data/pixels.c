@@ -104,7 +104,7 @@ void evi_row_convert(const ev_image *image, int32_t y, int32_t format, uint8_t *
     const uint8_t *row = evi_image_row(image, y);
     if (convert_fast(image, row, format, to))
         return;
-    const uint8_t *chroma = NULL;
+    const uint8_t *chroma = row; /* not looked at but for NV12 */
     if (image->format == EV_PIXEL_NV12)
         chroma = image->chroma + (int64_t)(y / 2) * image->chroma_stride;
     int32_t bytes = evi_pixel_bytes(format);
