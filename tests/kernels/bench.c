@@ -14,23 +14,41 @@
 
 typedef struct layer {
     const char *name;
-    int c_in, c_out, size, kernel, stride, pad, images;
+    int c_in, c_out, size, kernel, stride, pad, images, groups;
 } layer;
 
 static const layer layers[] = {
-    {"arch1.conv1", 3, 4, 224, 3, 1, 1, 4},       {"arch1.conv2", 4, 4, 112, 3, 1, 1, 8},
-    {"arch2.conv1", 3, 8, 224, 3, 1, 1, 4},       {"arch2.conv2", 8, 16, 112, 3, 1, 1, 8},
-    {"arch2.conv3", 16, 16, 56, 3, 1, 1, 16},     {"arch3.conv1", 3, 16, 224, 3, 1, 1, 4},
-    {"arch3.conv2", 16, 16, 112, 3, 1, 1, 4},     {"arch4.conv2", 16, 32, 112, 3, 1, 1, 4},
-    {"arch4.conv3", 32, 32, 56, 3, 1, 1, 8},      {"arch4.conv4", 32, 32, 28, 3, 1, 1, 8},
-    {"arch5.conv3", 32, 56, 56, 3, 1, 1, 4},      {"arch5.conv4", 56, 56, 28, 3, 1, 1, 8},
-    {"arch7.conv4", 56, 112, 28, 3, 1, 1, 8},     {"arch8.conv1_2", 16, 16, 224, 3, 1, 1, 2},
-    {"arch8.conv4_2", 128, 128, 28, 3, 1, 1, 4},  {"arch11.conv1_1", 3, 64, 224, 3, 1, 1, 1},
-    {"arch11.conv1_2", 64, 64, 224, 3, 1, 1, 1},  {"arch11.conv2_2", 128, 128, 112, 3, 1, 1, 1},
-    {"arch11.conv3_2", 256, 256, 56, 3, 1, 1, 1}, {"arch11.conv4_2", 512, 512, 28, 3, 1, 1, 1},
-    {"arch11.conv5_1", 512, 512, 14, 3, 1, 1, 2}, {"gen.c7s1-64", 3, 64, 262, 7, 1, 0, 1},
-    {"gen.d128", 64, 128, 256, 3, 2, 1, 1},       {"gen.R256", 256, 256, 66, 3, 1, 0, 1},
-    {"gen.c7s1-3", 64, 3, 262, 7, 1, 0, 1},       {"disc.C128", 64, 128, 128, 4, 2, 1, 1},
+    {"arch1.conv1", 3, 4, 224, 3, 1, 1, 4, 1},
+    {"arch1.conv2", 4, 4, 112, 3, 1, 1, 8, 1},
+    {"arch2.conv1", 3, 8, 224, 3, 1, 1, 4, 1},
+    {"arch2.conv2", 8, 16, 112, 3, 1, 1, 8, 1},
+    {"arch2.conv3", 16, 16, 56, 3, 1, 1, 16, 1},
+    {"arch3.conv1", 3, 16, 224, 3, 1, 1, 4, 1},
+    {"arch3.conv2", 16, 16, 112, 3, 1, 1, 4, 1},
+    {"arch4.conv2", 16, 32, 112, 3, 1, 1, 4, 1},
+    {"arch4.conv3", 32, 32, 56, 3, 1, 1, 8, 1},
+    {"arch4.conv4", 32, 32, 28, 3, 1, 1, 8, 1},
+    {"arch5.conv3", 32, 56, 56, 3, 1, 1, 4, 1},
+    {"arch5.conv4", 56, 56, 28, 3, 1, 1, 8, 1},
+    {"arch7.conv4", 56, 112, 28, 3, 1, 1, 8, 1},
+    {"arch8.conv1_2", 16, 16, 224, 3, 1, 1, 2, 1},
+    {"arch8.conv4_2", 128, 128, 28, 3, 1, 1, 4, 1},
+    {"arch11.conv1_1", 3, 64, 224, 3, 1, 1, 1, 1},
+    {"arch11.conv1_2", 64, 64, 224, 3, 1, 1, 1, 1},
+    {"arch11.conv2_2", 128, 128, 112, 3, 1, 1, 1, 1},
+    {"arch11.conv3_2", 256, 256, 56, 3, 1, 1, 1, 1},
+    {"arch11.conv4_2", 512, 512, 28, 3, 1, 1, 1, 1},
+    {"arch11.conv5_1", 512, 512, 14, 3, 1, 1, 2, 1},
+    {"gen.c7s1-64", 3, 64, 262, 7, 1, 0, 1, 1},
+    {"gen.d128", 64, 128, 256, 3, 2, 1, 1, 1},
+    {"gen.R256", 256, 256, 66, 3, 1, 0, 1, 1},
+    {"gen.c7s1-3", 64, 3, 262, 7, 1, 0, 1, 1},
+    {"disc.C128", 64, 128, 128, 4, 2, 1, 1, 1},
+    {"pointwise 64", 64, 128, 56, 1, 1, 0, 4, 1},
+    {"pointwise 256", 256, 256, 14, 1, 1, 0, 8, 1},
+    {"depthwise 64", 64, 64, 112, 3, 1, 1, 2, 64},
+    {"depthwise 64 s2", 64, 64, 112, 3, 2, 1, 2, 64},
+    {"depthwise 512", 512, 512, 14, 3, 1, 1, 4, 512},
 };
 
 static double peak; /* GFLOP/s */
@@ -103,13 +121,15 @@ static void bench_layer(const evi_kernels *k, const layer *l)
                         .pad_right = l->pad,
                         .dilation_h = 1,
                         .dilation_w = 1,
-                        .groups = 1};
+                        .groups = l->groups};
 
     evi_conv_out_size(&s);
-    evi_real *x = filled(s.n * s.c_in * s.h * s.w), *w = filled(s.c_out * s.c_in * s.kh * s.kw);
+    evi_real *x = filled(s.n * s.c_in * s.h * s.w),
+             *w = filled(s.c_out * s.c_in / s.groups * s.kh * s.kw);
     evi_real *y = filled(s.n * s.c_out * s.out_h * s.out_w), *bias = filled(s.c_out);
     evi_conv_end end = {.bias = bias, .act = {.kind = EVK_ACT_RELU}};
-    const double flops = 2.0 * (double)(s.n * s.c_out * s.out_h * s.out_w * s.c_in * s.kh * s.kw);
+    const double flops =
+        2.0 * (double)(s.n * s.c_out * s.out_h * s.out_w * s.c_in / s.groups * s.kh * s.kw);
 
     printf("%-15s", l->name);
     for (int32_t pass = 0; pass < 3; pass++) {
