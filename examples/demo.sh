@@ -113,10 +113,10 @@ run ninja --quiet -C "$BUILD" examples/edgevision/edgevision examples/underpass/
 
 mkdir -p "$OUT" || exit 6
 if [ $QUICK = 1 ]; then
-    COUNTS=dog=60,pedestrian=160,bicyclist=80,empty=160
-    FIT="--arch Arch5 --size 64x64 --epochs 12"
+    COUNTS=dog=60,pedestrian=200,bicyclist=80,empty=200
+    FIT="--arch Arch5 --size 64x64 --epochs 15"
 else
-    COUNTS=dog=120,pedestrian=400,bicyclist=160,empty=400
+    COUNTS=dog=90,pedestrian=450,bicyclist=125,empty=450
     FIT="--arch Arch5 --size 96x96 --epochs 40 --patience 10"
 fi
 WANT="data=$DATA counts=$COUNTS fit=$FIT"
@@ -127,7 +127,7 @@ if [ ! -f "$OUT/demo.txt" ] || [ "$(cat "$OUT/demo.txt")" != "$WANT" ]; then
 fi
 if [ -z "$DATA" ]; then
     DATA=$OUT/pictures/truth.csv
-    [ -f "$DATA" ] || run "$RENDER" --out "$OUT/pictures" --size 128x128 --counts $COUNTS --exact \
+    [ -f "$DATA" ] || run "$RENDER" --out "$OUT/pictures" --size 256x144 --counts $COUNTS --exact \
         --threads 2 --layout classes --quiet
 fi
 run "$TOOL" data stats "$DATA"

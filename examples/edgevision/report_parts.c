@@ -100,7 +100,7 @@ void report_classes(report *r)
         wilson(r->counts[c][c], n, &low, &high);
         text_add(t, "<tr><td>");
         text_html(t, r->names[c]);
-        text_add(t, "<td style='width:50%%'><div class=bar><i style='width:%.1f%%'></i></div>"
+        text_add(t, "<td style='width:48%%'><div class=bar><i style='width:%.1f%%'></i></div>"
                     "<td class=n><b>%.1f %%</b><td class=n title='95 %% range %.0f to %.0f %%'>"
                     "%.0f of %.0f", share, share, low, high, r->counts[c][c], n);
     }
@@ -184,7 +184,10 @@ int report_layers(report *r)
         int blank = n == 3 ? 2 : 0; /* the line of totals has neither kind nor shape */
         text_add(t, "<tr>");
         for (int i = 0; i < n; i++) {
-            text_add(t, "<%s%s>", head, i + blank >= 3 ? " class=n" : "");
+            const char *kind = i + blank < 3            ? ""
+                               : !strcmp(cell[i], "0") ? " class='n zero'"
+                                                       : " class=n";
+            text_add(t, "<%s%s>", head, kind);
             text_html(t, cell[i]);
             if (i == 0 && blank) {
                 text_add(t, "<td><td>");

@@ -8,7 +8,7 @@
 
 const char *const optimizer_names[] = {"default", "sgd", "adam", "adamw", "rmsprop", NULL};
 const char *const schedule_names[] = {"constant", "step", "linear", "cosine", "plateau", NULL};
-const char *const augment_names[] = {"none", "light", "authors", NULL};
+const char *const augment_names[] = {"none", "flip", "light", "authors", NULL};
 const char *const color_names[] = {"rgb", "bgr", "grey", NULL};
 const char *const resize_names[] = {"default", "area", "bilinear", "bicubic", NULL};
 
@@ -137,11 +137,11 @@ static void augmentation(int32_t kind, ev_augment_options *a)
 {
     EV_OPTIONS_INIT(a);
     a->flip = 1;
-    if (kind == 1) {
+    if (kind == 2) {
         a->shift_x = a->shift_y = 0.03F;
         a->zoom = 0.05F;
         a->brightness = a->contrast = 0.1F;
-    } else { /* what the paper's authors offer */
+    } else if (kind == 3) { /* what the paper's authors offer */
         a->rotation = 40;
         a->shift_x = a->shift_y = a->shear = a->zoom = 0.2F;
     }
@@ -418,8 +418,8 @@ int verb_train(int argc, char **argv)
         {"l2", 0, OPTION_REAL, &o->l2, "X", "weight decay", 0, 100, NULL},
         {"label-smoothing", 0, OPTION_REAL, &o->smoothing, "X", "0..1", 0, 1, NULL},
         {"augment", 0, OPTION_CHOICE, &o->augment, "NAME",
-         "none, light (flip, small shifts, light), authors\n(the paper's: turns of 40 degrees "
-         "and more)", 0, 0, augment_names},
+         "none, flip, light (small shifts and changes of\nbrightness too), authors (the paper's: "
+         "turns of 40 degrees\nand more)", 0, 0, augment_names},
         {"seed", 0, OPTION_SEED, &o->seed, "N", "same seed, same model", 0, 0, NULL},
         {"threads", 0, OPTION_INT, &o->threads, "N", "0: all cores; changes no result", 0, 256,
          NULL},
