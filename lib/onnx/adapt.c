@@ -22,7 +22,7 @@ static ev_status int_of(const evi_onnx_draw *d, const char *name, int64_t def, i
     return EV_OK;
 }
 
-/* ---- arithmetic before opset 7: the second operand lies from an axis of the first on ------------ */
+/* ---- arithmetic before opset 7: the second operand lies from an axis of the first on --------- */
 
 static ev_status adapt_binary(evi_onnx_draw *d)
 {
@@ -50,7 +50,7 @@ static ev_status adapt_binary(evi_onnx_draw *d)
     return evi_model_add(d->model, evi_op_find("unsqueeze"), &attrs, NULL, &from, 1, &d->in[1], 1);
 }
 
-/* ---- normalisation, dropout ------------------------------------------------------------------- */
+/* ---- normalisation, dropout ------------------------------------------------------------------ */
 
 static ev_status adapt_batch_norm(evi_onnx_draw *d)
 {
@@ -79,7 +79,7 @@ static ev_status adapt_dropout(evi_onnx_draw *d)
     return EV_OK;
 }
 
-/* ---- resize ----------------------------------------------------------------------------------- */
+/* ---- resize ---------------------------------------------------------------------------------- */
 
 static ev_status float_of(const evi_onnx_draw *d, const char *name, float *out)
 {
@@ -121,7 +121,7 @@ static ev_status adapt_resize(evi_onnx_draw *d)
     return EV_OK;
 }
 
-/* ---- constants -------------------------------------------------------------------------------- */
+/* ---- constants ------------------------------------------------------------------------------- */
 
 static ev_status adapt_constant_of_shape(evi_onnx_draw *d)
 {
@@ -155,7 +155,7 @@ static ev_status adapt_constant_of_shape(evi_onnx_draw *d)
     return EV_OK;
 }
 
-/* ---- tables ----------------------------------------------------------------------------------- */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 typedef struct adaptation {
     const char *onnx;

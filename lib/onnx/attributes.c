@@ -5,7 +5,7 @@
 #include <limits.h>
 #include <string.h>
 
-/* ---- one attribute ---------------------------------------------------------------------------- */
+/* ---- one attribute --------------------------------------------------------------------------- */
 
 static ev_status attr_field(evi_onnx_attr *a, const evi_field *f)
 {
@@ -128,13 +128,13 @@ ev_status evi_onnx_attr_find(const evi_onnx_node *node, const char *name, evi_on
     return EV_OK;
 }
 
-/* ---- rules ------------------------------------------------------------------------------------ */
+/* ---- rules ----------------------------------------------------------------------------------- */
 
 static ev_status expect_kind(const evi_onnx_attr *attr, int32_t type)
 {
-    static const char *const kinds[] = {"?",     "a float", "an integer",    "a text",
-                                        "a tensor", "a graph", "a list of floats",
-                                        "a list of integers", "a list of texts"};
+    static const char *const kinds[] = {
+        "?",       "a float",          "an integer",         "a text",         "a tensor",
+        "a graph", "a list of floats", "a list of integers", "a list of texts"};
     if (attr->type == type)
         return EV_OK;
     return evi_fail(EV_ERR_FORMAT, "it is %s, not %s",
@@ -203,8 +203,8 @@ static ev_status read_scales(const evi_onnx_attr *attr, evi_attrs *a, float *to)
 static ev_status read_type(const evi_onnx_rule *rule, const evi_onnx_attr *attr, int32_t *to)
 {
     /* opset 1 to 5 wrote the type's name */
-    static const char *const names[] = {"FLOAT", "UINT8", "INT8", "INT32", "INT64", "BOOL",
-                                        "FLOAT16", "DOUBLE"};
+    static const char *const names[] = {"FLOAT", "UINT8", "INT8",    "INT32",
+                                        "INT64", "BOOL",  "FLOAT16", "DOUBLE"};
     static const int32_t types[] = {ONNX_FLOAT, ONNX_UINT8, ONNX_INT8,    ONNX_INT32,
                                     ONNX_INT64, ONNX_BOOL,  ONNX_FLOAT16, ONNX_DOUBLE};
     int64_t onnx_type = attr->i;
@@ -302,8 +302,8 @@ ev_status evi_onnx_attrs_read(const evi_onnx_node *node, int64_t opset, evi_attr
             continue;
         EVI_TRY(evi_onnx_attr_parse(f.body, &attr));
         const evi_onnx_rule *rule = find_rule(node->op, attr.name, opset);
-        ev_status status = rule == NULL ? evi_fail(EV_ERR_UNSUPPORTED, "it is not known")
-                                        : apply(rule, &attr, a);
+        ev_status status =
+            rule == NULL ? evi_fail(EV_ERR_UNSUPPORTED, "it is not known") : apply(rule, &attr, a);
         if (status != EV_OK)
             return evi_fail_in(status, "attribute '%s'", evi_span_text(attr.name, text));
     }

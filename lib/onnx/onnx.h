@@ -52,7 +52,7 @@ enum {
     EVI_ROLE_IMPLIED = 'i'   /* only because ONNX wants one; ours has none */
 };
 
-/* ---- tensors: tensors.c ------------------------------------------------------------------------- */
+/* ---- tensors: tensors.c ---------------------------------------------------------------------- */
 
 /* A TensorProto that has been looked through: nothing is copied yet. */
 typedef struct evi_onnx_tensor {
@@ -78,7 +78,7 @@ ev_status evi_onnx_tensor_read(const evi_onnx_tensor *t, void *to);
 /* The same into a new tensor, for Constant nodes, bindings and tests. */
 ev_status evi_onnx_tensor_load(ev_context *ctx, const evi_onnx_tensor *t, ev_tensor **out);
 
-/* ---- names: names.c ------------------------------------------------------------------------------ */
+/* ---- names: names.c -------------------------------------------------------------------------- */
 
 /* Texts to numbers.  Keyed, so that a file cannot be made to collide. */
 typedef struct evi_onnx_name {
@@ -94,12 +94,12 @@ typedef struct evi_onnx_names {
 } evi_onnx_names;
 
 ev_status evi_onnx_names_start(evi_onnx_names *names, ev_context *ctx, uint64_t expected);
-/* The spans must outlive the table.  *known_out: the name was there already (and keeps its value). */
+/* The spans must outlive the table.  *known_out: the name was there, and keeps its value. */
 ev_status evi_onnx_names_add(evi_onnx_names *names, evi_span name, int32_t value, bool *known_out);
 int32_t *evi_onnx_names_find(const evi_onnx_names *names, evi_span name); /* its value, or NULL */
 void evi_onnx_names_end(evi_onnx_names *names);
 
-/* ---- a file that has been taken apart: parse.c ----------------------------------------------------- */
+/* ---- a file that has been taken apart: parse.c ----------------------------------------------- */
 
 #define EVI_ONNX_MAX_PORTS 1024
 #define EVI_ONNX_MAX_META 1024
@@ -144,7 +144,7 @@ ev_status evi_onnx_check_file_crc(const void *data, uint64_t n_bytes);
 ev_status evi_onnx_check_weights_crc(const evi_onnx_file *file);
 ev_status evi_onnx_port_parse(evi_wire body, evi_onnx_port *out);
 
-/* ---- attributes: rules.c, attributes.c ------------------------------------------------------------- */
+/* ---- attributes: rules.c, attributes.c ------------------------------------------------------- */
 
 enum {                     /* how an ONNX attribute lies in evi_attrs */
     EVI_RULE_INT = 1,      /* int32_t; low..high are allowed */
@@ -173,7 +173,8 @@ typedef struct evi_onnx_rule {
 } evi_onnx_rule;
 
 const evi_onnx_rule *evi_onnx_rules(int32_t *n_out);
-bool evi_onnx_rule_for(const evi_onnx_rule *rule, evi_span op); /* whether it is about this operator */
+/* Whether it is about this operator. */
+bool evi_onnx_rule_for(const evi_onnx_rule *rule, evi_span op);
 
 /* One attribute of a node. */
 typedef struct evi_onnx_attr {
@@ -197,12 +198,12 @@ ev_status evi_onnx_attrs_read(const evi_onnx_node *node, int64_t opset, evi_attr
 ev_status evi_onnx_attr_find(const evi_onnx_node *node, const char *name, evi_onnx_attr *out,
                              bool *found);
 
-/* ---- roles: roles.c ---------------------------------------------------------------------------------- */
+/* ---- roles: roles.c -------------------------------------------------------------------------- */
 
 /* Set the role of every initializer that is used.  tensors: name to index. */
 ev_status evi_onnx_find_roles(evi_onnx_file *file, const evi_onnx_names *tensors);
 
-/* ---- reading: reader.c, adapt.c --------------------------------------------------------------------- */
+/* ---- reading: reader.c, adapt.c -------------------------------------------------------------- */
 
 #define EVI_ONNX_MAX_ARGS 1024
 

@@ -5,7 +5,7 @@
 
 #include <string.h>
 
-/* ---- values with a type ----------------------------------------------------------------------- */
+/* ---- values with a type ---------------------------------------------------------------------- */
 
 static ev_status parse_dim(evi_wire body, int64_t *out)
 {
@@ -90,7 +90,7 @@ ev_status evi_onnx_port_parse(evi_wire body, evi_onnx_port *out)
     return EV_OK;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void note_subgraph(evi_wire attr, evi_onnx_node *node)
 {
@@ -129,8 +129,7 @@ static ev_status parse_node(evi_wire body, evi_onnx_node *node, int32_t index)
     while ((more = evi_wire_next(&body, &f)) > 0) {
         ev_status status = node_field(node, &f);
         if (status != EV_OK)
-            return evi_fail_in(status, "node %d '%s'", (int)index,
-                               evi_span_text(node->name, text));
+            return evi_fail_in(status, "node %d '%s'", (int)index, evi_span_text(node->name, text));
     }
     if (more < 0)
         return evi_fail_in(EV_ERR_FORMAT, "node %d '%s'", (int)index,
@@ -160,7 +159,7 @@ static ev_status constant_tensor(const evi_onnx_node *node, evi_onnx_tensor *out
     return EV_OK;
 }
 
-/* ---- the graph -------------------------------------------------------------------------------- */
+/* ---- the graph ------------------------------------------------------------------------------- */
 
 static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_nodes)
 {
@@ -185,7 +184,8 @@ static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_no
                         (long long)max_nodes);
     if (tensors > EVI_ONNX_MAX_TENSORS || inputs > EVI_ONNX_MAX_TENSORS ||
         outputs > EVI_ONNX_MAX_PORTS)
-        return evi_fail(EV_ERR_UNSUPPORTED, "%lld initializers, %lld inputs, %lld outputs: too many",
+        return evi_fail(EV_ERR_UNSUPPORTED,
+                        "%lld initializers, %lld inputs, %lld outputs: too many",
                         (long long)tensors, (long long)inputs, (long long)outputs);
     EVI_TRY(evi_calloc(file->ctx, (uint64_t)nodes, sizeof(evi_onnx_node), &file->nodes));
     EVI_TRY(evi_calloc(file->ctx, (uint64_t)tensors, sizeof(evi_onnx_tensor), &file->tensors));
@@ -226,8 +226,8 @@ static ev_status add_constant_nodes(evi_onnx_file *file)
     file->n_initializers = file->n_tensors;
     for (int32_t i = 0; i < file->n_nodes; i++)
         n += evi_span_is(file->nodes[i].op, "Constant");
-    EVI_TRY(evi_realloc(file->ctx, (uint64_t)file->n_tensors + (uint64_t)n,
-                        sizeof(evi_onnx_tensor), &file->tensors));
+    EVI_TRY(evi_realloc(file->ctx, (uint64_t)file->n_tensors + (uint64_t)n, sizeof(evi_onnx_tensor),
+                        &file->tensors));
     for (int32_t i = 0; i < file->n_nodes; i++) {
         bool is_one = false;
         char text[EVI_SPAN_TEXT];
@@ -242,7 +242,7 @@ static ev_status add_constant_nodes(evi_onnx_file *file)
     return EV_OK;
 }
 
-/* ---- the model -------------------------------------------------------------------------------- */
+/* ---- the model ------------------------------------------------------------------------------- */
 
 static ev_status parse_opset(evi_wire body, evi_onnx_file *file)
 {
@@ -360,7 +360,7 @@ void evi_onnx_file_end(evi_onnx_file *file)
     *file = (evi_onnx_file){.ctx = file->ctx};
 }
 
-/* ---- notes and checksums ---------------------------------------------------------------------- */
+/* ---- notes and checksums --------------------------------------------------------------------- */
 
 evi_span evi_onnx_meta_find(const evi_onnx_file *file, const char *key)
 {

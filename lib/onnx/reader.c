@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* An ONNX file into a model: everything is drawn through the ordinary builder, which checks shapes. */
+/* An ONNX file into a model: all is drawn through the ordinary builder, which checks shapes. */
 #include "onnx/onnx.h"
 
 #include <stdio.h>
@@ -9,15 +9,15 @@ typedef struct reader {
     ev_context *ctx;
     const ev_load_options *opt;
     evi_onnx_file file;
-    evi_onnx_names tensors;  /* names of initializers to their numbers */
-    evi_onnx_names values;   /* names to values of the model */
+    evi_onnx_names tensors; /* names of initializers to their numbers */
+    evi_onnx_names values;  /* names to values of the model */
     ev_model *model;
     evi_onnx_draw *draw;
     int64_t free_size, free_channels; /* for dimensions that the file leaves open */
     bool has_free;
 } reader;
 
-/* ---- names ------------------------------------------------------------------------------------ */
+/* ---- names ----------------------------------------------------------------------------------- */
 
 static ev_status copy_name(evi_span from, const char *what, char *to)
 {
@@ -54,7 +54,7 @@ static ev_status index_tensors(reader *r)
     return EV_OK;
 }
 
-/* ---- what cannot be read: all of it is told at once --------------------------------------------- */
+/* ---- what cannot be read: all of it is told at once ------------------------------------------ */
 
 static bool supported(const evi_onnx_node *node)
 {
@@ -90,7 +90,7 @@ static ev_status check_operators(reader *r)
                     (int)n, n == 1 ? "" : "s", line);
 }
 
-/* ---- inputs ----------------------------------------------------------------------------------- */
+/* ---- inputs ---------------------------------------------------------------------------------- */
 
 static const ev_tensor *bound_to(const reader *r, const char *name)
 {
@@ -178,7 +178,7 @@ static ev_status draw_inputs(reader *r)
     return EV_OK;
 }
 
-/* ---- initializers ----------------------------------------------------------------------------- */
+/* ---- initializers ---------------------------------------------------------------------------- */
 
 static ev_status draw_param(reader *r, evi_onnx_tensor *t)
 {
@@ -230,7 +230,7 @@ static ev_status draw_tensors(reader *r)
     return EV_OK;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static ev_status find_inputs(reader *r, evi_onnx_draw *d)
 {
@@ -351,7 +351,7 @@ static ev_status draw_nodes(reader *r)
     return EV_OK;
 }
 
-/* ---- outputs, weights, notes -------------------------------------------------------------------- */
+/* ---- outputs, weights, notes ----------------------------------------------------------------- */
 
 static ev_status draw_outputs(reader *r)
 {
@@ -408,7 +408,7 @@ static ev_status read_notes(reader *r)
     return EV_OK;
 }
 
-/* ---- the whole ---------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 /* The tables at their final size: growing by doubling would need half as much again. */
 static ev_status reserve(reader *r)
@@ -439,8 +439,8 @@ static ev_status draw_once(reader *r)
 {
     r->has_free = false;
     EVI_TRY(ev_model_create(r->ctx, &r->model));
-    ev_status status =
-        evi_onnx_names_start(&r->values, r->ctx, (uint64_t)r->file.n_tensors + (uint64_t)r->file.n_nodes);
+    ev_status status = evi_onnx_names_start(
+        &r->values, r->ctx, (uint64_t)r->file.n_tensors + (uint64_t)r->file.n_nodes);
     if (status == EV_OK)
         status = draw_all(r);
     evi_onnx_names_end(&r->values);
@@ -465,7 +465,8 @@ static ev_status draw(reader *r)
         if (!r->has_free || (status != EV_ERR_SHAPE && status != EV_ERR_ARGUMENT))
             break;
     }
-    if (status == EV_ERR_ARGUMENT || status == EV_ERR_STATE) /* of the builder: it is the file's fault */
+    if (status == EV_ERR_ARGUMENT ||
+        status == EV_ERR_STATE) /* of the builder: it is the file's fault */
         status = EV_ERR_FORMAT;
     return status;
 }

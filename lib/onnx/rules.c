@@ -5,7 +5,7 @@
 #include <float.h>
 #include <string.h>
 
-#define AT(member) (uint32_t)offsetof(evi_attrs, member)
+#define AT(member) (uint32_t) offsetof(evi_attrs, member)
 #define LARGE 65535
 #define AXIS 8 /* a little more than the rank: flatten and unsqueeze count one further */
 
@@ -13,14 +13,9 @@ static const char *const auto_pads[] = {"NOTSET", "SAME_UPPER", "SAME_LOWER", "V
 static const char *const pad_modes[] = {"constant", "reflect", "edge", "wrap", NULL};
 static const char *const resize_modes[] = {"nearest", "linear", "cubic", NULL};
 static const char *const old_resize_modes[] = {"nearest", "bilinear", NULL};
-static const char *const coordinates[] = {"half_pixel",
-                                          "pytorch_half_pixel",
-                                          "align_corners",
-                                          "asymmetric",
-                                          "tf_crop_and_resize",
-                                          "half_pixel_symmetric",
-                                          "tf_half_pixel_for_nn",
-                                          NULL};
+static const char *const coordinates[] = {
+    "half_pixel",         "pytorch_half_pixel",   "align_corners",        "asymmetric",
+    "tf_crop_and_resize", "half_pixel_symmetric", "tf_half_pixel_for_nn", NULL};
 static const char *const nearest[] = {"round_prefer_floor", "round_prefer_ceil", "floor", "ceil",
                                       NULL};
 static const char *const aspects[] = {"stretch", "not_larger", "not_smaller", NULL};
@@ -29,7 +24,8 @@ static const char *const gelu_modes[] = {"none", "tanh", NULL};
 
 #define WINDOWS "Conv ConvTranspose ConvInteger QLinearConv MaxPool AveragePool"
 #define CONVS "Conv ConvTranspose ConvInteger QLinearConv"
-#define REDUCES "ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 " \
+#define REDUCES                                                    \
+    "ReduceMean ReduceMax ReduceMin ReduceProd ReduceL1 ReduceL2 " \
     "ReduceSumSquare ReduceLogSum ReduceLogSumExp"
 #define BINARIES "Add Sub Mul Div Pow And Or Xor Equal Greater Less"
 
@@ -44,11 +40,13 @@ static const evi_onnx_rule rules[] = {
     {WINDOWS, "pads", EVI_RULE_PADS, 1, 0, AT(pad), 0, 0, LARGE, 0, NULL},
     {WINDOWS, "auto_pad", EVI_RULE_WORD, 1, 0, AT(auto_pad), 0, 0, 0, 0, auto_pads},
     {CONVS, "group", EVI_RULE_INT, 1, 0, AT(groups), 0, 1, 1 << 24, 1, NULL},
-    {"ConvTranspose", "output_padding", EVI_RULE_SPATIAL, 1, 0, AT(output_pad), 0, 0, LARGE, 0, NULL},
+    {"ConvTranspose", "output_padding", EVI_RULE_SPATIAL, 1, 0, AT(output_pad), 0, 0, LARGE, 0,
+     NULL},
     {"ConvTranspose", "output_shape", EVI_RULE_LIST, 1, 0, AT(list), 0, 0, 0, 0, NULL},
     {"MaxPool AveragePool", "ceil_mode", EVI_RULE_INT, 10, 0, AT(ceil_mode), 0, 0, 1, 0, NULL},
     {"MaxPool", "storage_order", EVI_RULE_INT, 8, 0, AT(storage_order), 0, 0, 1, 0, NULL},
-    {"AveragePool", "count_include_pad", EVI_RULE_INT, 7, 0, AT(count_include_pad), 0, 0, 1, 0, NULL},
+    {"AveragePool", "count_include_pad", EVI_RULE_INT, 7, 0, AT(count_include_pad), 0, 0, 1, 0,
+     NULL},
 
     {"Gemm", "alpha", EVI_RULE_FLOAT, 1, 0, AT(alpha), 0, 0, 0, 1, NULL},
     {"Gemm", "beta", EVI_RULE_FLOAT, 1, 0, AT(beta), 0, 0, 0, 1, NULL},
@@ -61,7 +59,8 @@ static const evi_onnx_rule rules[] = {
     {"BatchNormalization InstanceNormalization LayerNormalization", "epsilon", EVI_RULE_FLOAT, 1, 0,
      AT(epsilon), 0, 0, 0, 1e-5f, NULL},
     {"BatchNormalization", "momentum", EVI_RULE_FLOAT, 1, 0, AT(momentum), 0, 0, 0, 0.9f, NULL},
-    {"BatchNormalization", "training_mode", EVI_RULE_IGNORE, 14, 0, 0, 0, 0, 0, 0, NULL}, /* adapt.c */
+    {"BatchNormalization", "training_mode", EVI_RULE_IGNORE, 14, 0, 0, 0, 0, 0, 0,
+     NULL}, /* adapt.c */
     {"BatchNormalization", "spatial", EVI_RULE_IGNORE, 1, 8, 0, 0, 0, 0, 0, NULL},
     {"BatchNormalization", "is_test", EVI_RULE_IGNORE, 1, 6, 0, 0, 0, 0, 0, NULL},
     {"LayerNormalization", "axis", EVI_RULE_INT, 17, 0, AT(axis), 0, -AXIS, AXIS, -1, NULL},
@@ -139,12 +138,12 @@ static const evi_onnx_rule rules[] = {
     {"Cast", "round_mode", EVI_RULE_IGNORE, 24, 0, 0, 0, 0, 0, 0, NULL},
     {"QuantizeLinear DequantizeLinear", "axis", EVI_RULE_INT, 13, 0, AT(axis), 0, -AXIS, AXIS, 1,
      NULL},
-    {"QuantizeLinear DequantizeLinear", "block_size", EVI_RULE_INT, 21, 0, AT(flag), 0, 0,
-     1 << 24, 0, NULL},
+    {"QuantizeLinear DequantizeLinear", "block_size", EVI_RULE_INT, 21, 0, AT(flag), 0, 0, 1 << 24,
+     0, NULL},
     {"QuantizeLinear", "saturate", EVI_RULE_IGNORE, 19, 0, 0, 0, 0, 0, 0, NULL},
     {"QuantizeLinear", "precision", EVI_RULE_IGNORE, 23, 0, 0, 0, 0, 0, 0, NULL},
-    {"QuantizeLinear DequantizeLinear", "output_dtype", EVI_RULE_TYPE, 21, 0, AT(to_type), 0, 0,
-     0, 0, NULL}, /* 0: not said */
+    {"QuantizeLinear DequantizeLinear", "output_dtype", EVI_RULE_TYPE, 21, 0, AT(to_type), 0, 0, 0,
+     0, NULL}, /* 0: not said */
     {"*", "consumed_inputs", EVI_RULE_IGNORE, 1, 5, 0, 0, 0, 0, 0, NULL},
 };
 

@@ -46,7 +46,7 @@ static uint64_t raw_bytes(int32_t onnx_type)
     }
 }
 
-/* ---- looking through -------------------------------------------------------------------------- */
+/* ---- looking through ------------------------------------------------------------------------- */
 
 static ev_status add_dim(evi_shape *shape, evi_field *f)
 {
@@ -121,7 +121,7 @@ ev_status evi_onnx_tensor_parse(evi_wire body, evi_onnx_tensor *out)
     return EV_OK;
 }
 
-/* ---- elements --------------------------------------------------------------------------------- */
+/* ---- elements -------------------------------------------------------------------------------- */
 
 static uint64_t little(const uint8_t *at, uint64_t n_bytes)
 {

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 void evi_wire_start(evi_wire *w, const void *data, uint64_t n_bytes)
 {
@@ -63,8 +63,8 @@ static int32_t read_body(evi_wire *w, evi_field *f)
         return damaged(w, "a length is cut off or too long");
     if (length > evi_wire_left(w))
         return damaged(w, "a length reaches past the end of what holds it");
-    f->body = (evi_wire){
-        .at = w->at, .end = w->at + length, .file = w->file, .depth = w->depth + 1};
+    f->body =
+        (evi_wire){.at = w->at, .end = w->at + length, .file = w->file, .depth = w->depth + 1};
     w->at += length;
     return 1;
 }
@@ -84,8 +84,7 @@ int32_t evi_wire_next(evi_wire *w, evi_field *f)
     case EVI_WIRE_FIXED32:
     case EVI_WIRE_FIXED64:
         return read_scalar(w, f->type, &f->value) ? 1 : damaged(w, "a number is cut off");
-    case EVI_WIRE_BYTES:
-        return read_body(w, f);
+    case EVI_WIRE_BYTES: return read_body(w, f);
     default: /* groups have long been withdrawn, and would need recursion */
         return damaged(w, "a kind of field that ONNX does not use");
     }
@@ -94,8 +93,8 @@ int32_t evi_wire_next(evi_wire *w, evi_field *f)
 ev_status evi_wire_expect(const evi_field *f, int32_t type, const char *what)
 {
     if (f->type != type)
-        return evi_fail(EV_ERR_FORMAT, "%s: wrong kind of field (%d, not %d)", what,
-                        (int)f->type, (int)type);
+        return evi_fail(EV_ERR_FORMAT, "%s: wrong kind of field (%d, not %d)", what, (int)f->type,
+                        (int)type);
     return EV_OK;
 }
 
@@ -110,7 +109,7 @@ bool evi_wire_element(evi_field *f, int32_t type, int32_t *state, uint64_t *out)
     return true;
 }
 
-/* ---- texts ------------------------------------------------------------------------------------ */
+/* ---- texts ----------------------------------------------------------------------------------- */
 
 bool evi_span_is(evi_span s, const char *text)
 {
@@ -133,7 +132,7 @@ const char *evi_span_text(evi_span s, char *buf)
     return buf;
 }
 
-/* ---- numbers ---------------------------------------------------------------------------------- */
+/* ---- numbers --------------------------------------------------------------------------------- */
 
 float evi_wire_float(uint64_t bits)
 {
@@ -161,7 +160,7 @@ float evi_half_to_float(uint32_t bits)
     return sign != 0 ? -small : small;
 }
 
-/* ---- writing ---------------------------------------------------------------------------------- */
+/* ---- writing --------------------------------------------------------------------------------- */
 
 static int32_t varint_into(uint8_t *to, uint64_t value)
 {

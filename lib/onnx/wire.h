@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* Protocol-buffer wire format: a cursor that never leaves its bytes, and the few things to write. */
+/* Protocol-buffer wire format: a cursor that never leaves its bytes, and what there is to write. */
 #ifndef EVI_WIRE_H
 #define EVI_WIRE_H
 
 #include "base/base.h"
 
-/* ---- reading ---------------------------------------------------------------------------------- */
+/* ---- reading --------------------------------------------------------------------------------- */
 
 #define EVI_WIRE_DEPTH 32
 
@@ -61,7 +61,7 @@ float evi_wire_float(uint64_t bits);
 double evi_wire_double(uint64_t bits);
 float evi_half_to_float(uint32_t bits);
 
-/* ---- writing: into a growing buffer, whose first failure sticks --------------------------------- */
+/* ---- writing: into a growing buffer, whose first failure sticks ------------------------------ */
 
 void evi_put_varint(evi_text *t, uint64_t value);
 int32_t evi_varint_bytes(uint64_t value);

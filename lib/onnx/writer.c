@@ -14,7 +14,7 @@
 
 #define CHUNK 4096
 
-/* ---- where bytes go ----------------------------------------------------------------------------- */
+/* ---- where bytes go -------------------------------------------------------------------------- */
 
 /* A file, a block of memory, or nowhere (to learn the checksum). */
 typedef struct sink {
@@ -88,12 +88,12 @@ static ev_status put_elements(sink *s, const evi_draft_tensor *t)
     return EV_OK;
 }
 
-/* ---- the parts ------------------------------------------------------------------------------------ */
+/* ---- the parts ------------------------------------------------------------------------------- */
 
 typedef struct parts {
-    evi_text head;  /* all before the graph */
-    evi_text graph; /* of the graph, all before the initializers */
-    evi_text tensor;/* of one initializer, all before its elements */
+    evi_text head;   /* all before the graph */
+    evi_text graph;  /* of the graph, all before the initializers */
+    evi_text tensor; /* of one initializer, all before its elements */
 } parts;
 
 static void put_meta(evi_text *t, const char *key, const char *value)
@@ -213,7 +213,7 @@ static ev_status make_graph(const evi_draft *w, evi_text *t)
     return t->status;
 }
 
-/* ---- layout --------------------------------------------------------------------------------------- */
+/* ---- layout ---------------------------------------------------------------------------------- */
 
 /* All of an initializer but its elements; `pad` blanks. */
 static void make_tensor(const evi_draft *w, const evi_draft_tensor *t, uint64_t pad, evi_text *out)
@@ -307,7 +307,8 @@ static ev_status emit(const evi_draft *w, parts *p, uint64_t n_graph, int32_t le
 }
 
 /* The checksums stand at the beginning: all is gone through once for them, and once to write. */
-static ev_status find_checksums(const evi_draft *w, parts *p, uint64_t n_graph, int32_t length_bytes)
+static ev_status find_checksums(const evi_draft *w, parts *p, uint64_t n_graph,
+                                int32_t length_bytes)
 {
     sink s = {0};
     EVI_TRY(emit(w, p, n_graph, length_bytes, &s));
@@ -327,7 +328,7 @@ static ev_status find_checksums(const evi_draft *w, parts *p, uint64_t n_graph, 
     return make_head(w, &p->head, file_crc, weights_crc);
 }
 
-/* ---- saving ----------------------------------------------------------------------------------------- */
+/* ---- saving ---------------------------------------------------------------------------------- */
 
 static void end_draft(evi_draft *w)
 {

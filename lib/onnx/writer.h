@@ -39,7 +39,7 @@ typedef struct evi_draft {
     const char **output_names; /* of model->outputs; NULL: a loss */
 } evi_draft;
 
-/* ---- writer_graph.c ------------------------------------------------------------------------------ */
+/* ---- writer_graph.c -------------------------------------------------------------------------- */
 
 /* Nodes and initializers of the model, with the models that it calls drawn in. */
 ev_status evi_draft_graph(evi_draft *w);
@@ -53,7 +53,7 @@ ev_status evi_draft_add_tensor(evi_draft *w, const evi_draft_tensor *t);
 ev_status evi_draft_constant(evi_draft *w, const char *wish, int32_t type, const evi_shape *shape,
                            const void *data, int32_t role, const char **name_out);
 
-/* ---- writer_nodes.c ------------------------------------------------------------------------------- */
+/* ---- writer_nodes.c -------------------------------------------------------------------------- */
 
 /* A node whose operands have their names. */
 typedef struct evi_draft_node {

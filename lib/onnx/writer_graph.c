@@ -9,14 +9,14 @@
 /* One use of a model: the outermost one, or a call. */
 typedef struct instance {
     const ev_model *model;
-    const char **names;  /* of its values; NULL: none yet */
-    uint8_t *live;       /* of its values: something that is written needs it */
-    const char *prefix;  /* "" or "call1/" */
+    const char **names; /* of its values; NULL: none yet */
+    uint8_t *live;      /* of its values: something that is written needs it */
+    const char *prefix; /* "" or "call1/" */
     bool frozen;
     int32_t depth;
 } instance;
 
-/* ---- names and blocks --------------------------------------------------------------------------- */
+/* ---- names and blocks ------------------------------------------------------------------------ */
 
 ev_status evi_draft_block(evi_draft *w, uint64_t n_bytes, void *out)
 {
@@ -71,7 +71,7 @@ ev_status evi_draft_add_tensor(evi_draft *w, const evi_draft_tensor *t)
 }
 
 ev_status evi_draft_constant(evi_draft *w, const char *wish, int32_t type, const evi_shape *shape,
-                           const void *data, int32_t role, const char **name_out)
+                             const void *data, int32_t role, const char **name_out)
 {
     evi_draft_tensor t = {.type = type, .role = role, .shape = *shape};
     uint64_t bytes = (uint64_t)evi_shape_count(shape) * (uint64_t)evi_type_bytes(type);
@@ -85,7 +85,7 @@ ev_status evi_draft_constant(evi_draft *w, const char *wish, int32_t type, const
     return evi_draft_add_tensor(w, &t);
 }
 
-/* ---- what is needed --------------------------------------------------------------------------------- */
+/* ---- what is needed -------------------------------------------------------------------------- */
 
 static ev_status mark_live(evi_draft *w, const ev_model *m, uint8_t *live, int32_t depth);
 
@@ -122,7 +122,7 @@ static ev_status mark_live(evi_draft *w, const ev_model *m, uint8_t *live, int32
     return EV_OK;
 }
 
-/* ---- values ----------------------------------------------------------------------------------------- */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static evi_draft_param *param_of(evi_draft *w, const evi_store *store, int32_t index)
 {
@@ -136,9 +136,9 @@ static ev_status constant_name(evi_draft *w, instance *in, int32_t value)
 {
     const evi_value *v = &in->model->values[value];
     evi_draft_tensor t = {.type = v->edge.type,
-                        .role = EVI_ROLE_CONSTANT,
-                        .shape = v->edge.shape,
-                        .data = v->edge.value};
+                          .role = EVI_ROLE_CONSTANT,
+                          .shape = v->edge.shape,
+                          .data = v->edge.value};
     EVI_TRY(evi_draft_name(w, v->name == NULL ? "constant" : v->name, &t.name));
     in->names[value] = t.name;
     return evi_draft_add_tensor(w, &t);
@@ -185,7 +185,7 @@ static ev_status result(evi_draft *w, instance *in, const evi_node *node, int32_
     return EV_OK;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static ev_status write_model(evi_draft *w, instance *in);
 
@@ -226,7 +226,7 @@ static ev_status copy_value(evi_draft *w, const char *from, const char *to)
     return evi_draft_plain_node(w, "Identity", &from, 1, to);
 }
 
-/* Results of a call have the names they have inside, or are copied where the caller wants others. */
+/* Results of a call keep their names, or are copied where the caller wants other ones. */
 static ev_status call_results(evi_draft *w, instance *in, const evi_node *node, instance *call)
 {
     const ev_model *callee = node->callee;
@@ -300,7 +300,7 @@ static ev_status write_model(evi_draft *w, instance *in)
     return EV_OK;
 }
 
-/* ---- the ends ---------------------------------------------------------------------------------------- */
+/* ---- the ends -------------------------------------------------------------------------------- */
 
 static bool is_used(const ev_model *m, int32_t value)
 {
@@ -361,7 +361,7 @@ static ev_status name_params(evi_draft *w)
     return EV_OK;
 }
 
-/* Weights go first, in the order of their stores, so that a loaded model has the same flat vector. */
+/* Weights go first, in the order of their stores: a loaded model has the same flat vector. */
 static ev_status list_params(evi_draft *w)
 {
     int32_t n_constants = w->n_tensors;
@@ -374,10 +374,10 @@ static ev_status list_params(evi_draft *w)
             const evi_draft_param *out = &w->params[w->first_param[s] + i];
             const evi_param *p = &w->stores[s]->params[i];
             evi_draft_tensor t = {.name = out->name,
-                                .type = EV_TYPE_FLOAT32,
-                                .role = EVI_ROLE_PARAM,
-                                .shape = p->shape,
-                                .data = evi_store_data(w->stores[s], i)};
+                                  .type = EV_TYPE_FLOAT32,
+                                  .role = EVI_ROLE_PARAM,
+                                  .shape = p->shape,
+                                  .data = evi_store_data(w->stores[s], i)};
             if (p->frozen || !out->trained)
                 t.role = EVI_ROLE_FROZEN;
             if (!p->trainable)

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-/* ---- attributes ----------------------------------------------------------------------------------- */
+/* ---- attributes ------------------------------------------------------------------------------ */
 
 static void put_attr_int(evi_text *t, const char *name, int64_t value)
 {
@@ -125,12 +125,11 @@ static void put_attributes(evi_draft *w, const evi_draft_node *n)
     const evi_onnx_rule *rules = evi_onnx_rules(&count);
     evi_span op = {n->node->op->onnx, strlen(n->node->op->onnx)};
     for (int32_t i = 0; i < count; i++)
-        if (evi_onnx_rule_for(&rules[i], op) &&
-            (rules[i].until == 0 || w->opset <= rules[i].until))
+        if (evi_onnx_rule_for(&rules[i], op) && (rules[i].until == 0 || w->opset <= rules[i].until))
             put_rule(w, n, &rules[i]);
 }
 
-/* ---- attributes that have become inputs ------------------------------------------------------------- */
+/* ---- attributes that have become inputs ------------------------------------------------------ */
 
 static ev_status wish_for(evi_draft_node *n, const char *what, char *wish, size_t room)
 {
@@ -183,7 +182,7 @@ static bool is_limit(float value)
     return value >= FLT_MAX || value <= -FLT_MAX;
 }
 
-/* By the rules whose attribute ended before this opset: each becomes an input where there is none. */
+/* Attributes that ended before this opset become inputs, where these are not given. */
 static ev_status put_inputs(evi_draft *w, evi_draft_node *n)
 {
     int32_t count = 0, given = n->n_in;
@@ -208,7 +207,7 @@ static ev_status put_inputs(evi_draft *w, evi_draft_node *n)
     return EV_OK;
 }
 
-/* ---- operators that need more than the rules -------------------------------------------------------- */
+/* ---- operators that need more than the rules ------------------------------------------------- */
 
 /* Scale and bias that ONNX insists on: ones and zeros of a shape. */
 static ev_status implied(evi_draft *w, evi_draft_node *n, int32_t i, const char *what,
@@ -249,8 +248,8 @@ static ev_status fix_batch_norm(evi_draft *w, evi_draft_node *n)
 {
     (void)w;
     if (n->node->a.flag & 1)
-        return evi_fail(EV_ERR_UNSUPPORTED, "%s: one scale an element (spatial 0) is no longer ONNX",
-                        n->name);
+        return evi_fail(EV_ERR_UNSUPPORTED,
+                        "%s: one scale an element (spatial 0) is no longer ONNX", n->name);
     if (!(n->node->a.flag & 2))
         n->n_out = 1;
     return EV_OK;
@@ -384,7 +383,7 @@ static ev_status apply_fix(evi_draft *w, evi_draft_node *n)
     return EV_OK;
 }
 
-/* ---- nodes ------------------------------------------------------------------------------------------ */
+/* ---- nodes ----------------------------------------------------------------------------------- */
 
 static void begin_node(evi_draft *w, const char *op, const char *name, const char *const *inputs,
                        int32_t n_in, const char *const *outputs, int32_t n_out)
@@ -408,8 +407,8 @@ ev_status evi_draft_plain_node(evi_draft *w, const char *op, const char *const *
     return w->nodes.status;
 }
 
-ev_status evi_draft_axis_node(evi_draft *w, const char *op, const char *const *inputs,
-                              int32_t n_in, int32_t axis, const char *output)
+ev_status evi_draft_axis_node(evi_draft *w, const char *op, const char *const *inputs, int32_t n_in,
+                              int32_t axis, const char *output)
 {
     const char *name = NULL;
     EVI_TRY(evi_draft_node_name(w, output, &name));

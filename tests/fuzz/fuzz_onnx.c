@@ -146,7 +146,7 @@ static void add_path(const char *path, int depth)
         closedir(dir);
 }
 
-/* A few changes: bits, bytes, numbers that are often wrong, pieces moved, cut, or of another file. */
+/* A few changes: bits, bytes, numbers that are often wrong, pieces taken out or of another file. */
 static input changed(void)
 {
     static const uint8_t odd[] = {0, 1, 0x7f, 0x80, 0xff, 0xfe, 0x08, 0x0a, 0x12};

@@ -75,8 +75,8 @@ static void count_ops(table *t, char *ops, bool passed)
     }
 }
 
-static void run_row(ev_context *ctx, const char *base, char *line, bool saved,
-                    bool verbose, table *t)
+static void run_row(ev_context *ctx, const char *base, char *line, bool saved, bool verbose,
+                    table *t)
 {
     char *column[9] = {0}, folder[PB_PATH];
     for (int i = 0; i < 9 && line != NULL; i++)

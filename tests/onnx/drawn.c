@@ -8,11 +8,11 @@
 #include <stdio.h>
 #include <string.h>
 
-#define TRY(call)                    \
-    do {                             \
-        ev_status try_ = (call);     \
-        if (try_ != EV_OK)           \
-            return try_;             \
+#define TRY(call)                \
+    do {                         \
+        ev_status try_ = (call); \
+        if (try_ != EV_OK)       \
+            return try_;         \
     } while (0)
 
 static ev_status picture(ev_model *m, int32_t channels, int32_t size, ev_value *out)
@@ -26,7 +26,7 @@ static ev_status finish(ev_model *m, ev_value x)
     return ev_model_output(m, "result", x);
 }
 
-/* ---- layers with weights -------------------------------------------------------------------------- */
+/* ---- layers with weights --------------------------------------------------------------------- */
 
 static ev_status draw_conv(ev_model *m)
 {
@@ -102,7 +102,7 @@ static ev_status draw_norms(ev_model *m)
     return finish(m, x);
 }
 
-/* ---- layers without ------------------------------------------------------------------------------- */
+/* ---- layers without -------------------------------------------------------------------------- */
 
 static ev_status draw_pools(ev_model *m)
 {
@@ -168,8 +168,8 @@ static ev_status draw_arithmetic(ev_model *m)
     TRY(ev_model_div(m, y, c, &d));
     TRY(ev_model_identity(m, d, &d));
     TRY(ev_model_output(m, "first", d));
-    TRY(ev_model_output(m, "again", d));  /* one value, two outputs */
-    TRY(ev_model_output(m, "input", x));  /* an input as it is */
+    TRY(ev_model_output(m, "again", d)); /* one value, two outputs */
+    TRY(ev_model_output(m, "input", x)); /* an input as it is */
     return ev_model_output(m, "constant", c);
 }
 
@@ -228,7 +228,7 @@ static ev_status draw_odd_resize(ev_model *m)
     return ev_model_output(m, "large", y);
 }
 
-/* ---- models inside models, losses ------------------------------------------------------------------- */
+/* ---- models inside models, losses ------------------------------------------------------------ */
 
 static ev_status small_net(ev_context *ctx, const char *name, ev_model **out)
 {
@@ -280,7 +280,7 @@ static ev_status draw_calls(ev_model *m)
     return ev_model_loss(m, "loss", loss, 1);
 }
 
-/* ---- whole networks --------------------------------------------------------------------------------- */
+/* ---- whole networks -------------------------------------------------------------------------- */
 
 static ev_status call_all(ev_model *m, ev_model *net, int32_t channels, int32_t size)
 {
@@ -340,7 +340,7 @@ static const drawn all[] = {
     {"generator", draw_generator, false},
 };
 
-/* ---- making and running them -------------------------------------------------------------------------- */
+/* ---- making and running them ----------------------------------------------------------------- */
 
 const drawn *drawn_at(int32_t i)
 {
@@ -403,8 +403,9 @@ ev_status drawn_feed(ev_context *ctx, const ev_model *m, int32_t batch, drawn_ru
         int32_t rank = ev_model_input_dims(m, i, dims);
         int32_t type = m->values[m->inputs[i].value].edge.type;
         for (int32_t d = 0; d < rank; d++)
-            dims[d] = dims[d] == -1 ? (d == 0 ? batch : m->values[m->inputs[i].value].edge.shape.dim[d])
-                                    : dims[d];
+            dims[d] = dims[d] == -1
+                          ? (d == 0 ? batch : m->values[m->inputs[i].value].edge.shape.dim[d])
+                          : dims[d];
         TRY(ev_tensor_create(ctx, type, rank, dims, &run->inputs[i]));
         run->n_inputs++;
         uint64_t state = 99 + strlen(ev_model_input_name(m, i));
@@ -426,8 +427,8 @@ ev_status drawn_run_model(ev_context *ctx, ev_model *m, int32_t batch, drawn_run
     if (status == EV_OK)
         status = ev_session_create(plan, &session);
     if (status == EV_OK)
-        status = ev_session_run(session, (const ev_tensor *const *)run->inputs, run->n_inputs, NULL,
-                                0);
+        status =
+            ev_session_run(session, (const ev_tensor *const *)run->inputs, run->n_inputs, NULL, 0);
     for (int32_t i = 0; status == EV_OK && i < m->n_outputs && !m->outputs[i].is_loss; i++) {
         const ev_tensor *from = ev_session_output(session, i);
         int64_t dims[EV_MAX_RANK];
@@ -436,7 +437,8 @@ ev_status drawn_run_model(ev_context *ctx, ev_model *m, int32_t batch, drawn_run
         status = ev_tensor_create(ctx, ev_tensor_type(from), ev_tensor_rank(from), dims,
                                   &run->outputs[i]);
         if (status == EV_OK)
-            status = ev_tensor_copy_in(run->outputs[i], ev_tensor_data(from), ev_tensor_bytes(from));
+            status =
+                ev_tensor_copy_in(run->outputs[i], ev_tensor_data(from), ev_tensor_bytes(from));
         snprintf(run->output_names[i], sizeof(run->output_names[i]), "%s", m->outputs[i].name);
         run->n_outputs++;
     }

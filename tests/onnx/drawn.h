@@ -27,7 +27,7 @@ typedef struct drawn_run {
     ev_tensor *inputs[DRAWN_MAX], *outputs[DRAWN_MAX];
     char output_names[DRAWN_MAX][64];
 } drawn_run;
-/* Made-up inputs of the model, by name, so that another model with the same inputs gets the same. */
+/* Made-up inputs of the model, by name: another model with the same inputs gets the same. */
 ev_status drawn_feed(ev_context *ctx, const ev_model *m, int32_t batch, drawn_run *run);
 ev_status drawn_run_model(ev_context *ctx, ev_model *m, int32_t batch, drawn_run *run);
 void drawn_run_end(drawn_run *run);

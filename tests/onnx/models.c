@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Trained models by four exporters: the outputs that came with them, within 1e-5 of the largest; and
- * again after saving and loading.  Exit status 77 (skipped) without the data. */
+/* Trained models by four exporters: the outputs that came with them, within 1e-5 of the largest;
+ * and again after saving and loading.  Exit status 77 (skipped) without the data. */
 #include "pb.h"
 #include "support.h"
 

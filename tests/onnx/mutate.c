@@ -9,8 +9,21 @@ typedef struct plan {
 } plan;
 
 /* Messages that ONNX has inside each other. */
-enum { AT_OTHER, AT_MODEL, AT_GRAPH, AT_NODE, AT_ATTRIBUTE, AT_TENSOR, AT_INFO, AT_TYPE,
-       AT_TENSOR_TYPE, AT_SHAPE, AT_DIM, AT_META, AT_OPSET };
+enum {
+    AT_OTHER,
+    AT_MODEL,
+    AT_GRAPH,
+    AT_NODE,
+    AT_ATTRIBUTE,
+    AT_TENSOR,
+    AT_INFO,
+    AT_TYPE,
+    AT_TENSOR_TYPE,
+    AT_SHAPE,
+    AT_DIM,
+    AT_META,
+    AT_OPSET
+};
 
 static int32_t inside(int32_t at, uint32_t field)
 {
@@ -21,10 +34,10 @@ static int32_t inside(int32_t at, uint32_t field)
                : field == MODEL_OPSET ? AT_OPSET
                                       : AT_OTHER;
     case AT_GRAPH:
-        return field == GRAPH_NODE                              ? AT_NODE
-               : field == GRAPH_INITIALIZER                     ? AT_TENSOR
-               : field == GRAPH_INPUT || field == GRAPH_OUTPUT  ? AT_INFO
-                                                                : AT_OTHER;
+        return field == GRAPH_NODE                             ? AT_NODE
+               : field == GRAPH_INITIALIZER                    ? AT_TENSOR
+               : field == GRAPH_INPUT || field == GRAPH_OUTPUT ? AT_INFO
+                                                               : AT_OTHER;
     case AT_NODE: return field == NODE_ATTRIBUTE ? AT_ATTRIBUTE : AT_OTHER;
     case AT_ATTRIBUTE: return field == ATTR_T ? AT_TENSOR : AT_OTHER;
     case AT_INFO: return field == INFO_TYPE ? AT_TYPE : AT_OTHER;

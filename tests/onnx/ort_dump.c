@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Save the drawn models with made-up inputs and what this library makes of them, for ort_compare.js.
+/* Save models with made-up inputs and what this library makes of them, for ort_compare.js.
  *
  *   ort_dump FOLDER
  *
@@ -26,7 +26,8 @@ static void put_tensor(FILE *manifest, const char *folder, const char *model, co
         exit(1);
     }
     fclose(f);
-    fprintf(manifest, "%s\n    {\"name\": \"%s\", \"type\": \"%s\", \"file\": \"%s.%s.bin\", \"dims\": [",
+    fprintf(manifest,
+            "%s\n    {\"name\": \"%s\", \"type\": \"%s\", \"file\": \"%s.%s.bin\", \"dims\": [",
             first ? "" : ",", name, type_of(t), model, name);
     for (int32_t d = 0; d < ev_tensor_rank(t); d++)
         fprintf(manifest, "%s%lld", d > 0 ? ", " : "", (long long)ev_tensor_dim(t, d));

@@ -40,7 +40,7 @@ ev_tensor *pb_tensor(ev_context *ctx, const char *path)
     return out;
 }
 
-/* ---- comparing -------------------------------------------------------------------------------- */
+/* ---- comparing ------------------------------------------------------------------------------- */
 
 static double number(const ev_tensor *t, int64_t i)
 {
@@ -85,7 +85,7 @@ pb_error pb_compare(const ev_tensor *got, const ev_tensor *want, double atol, do
     return e;
 }
 
-/* ---- running a case --------------------------------------------------------------------------- */
+/* ---- running a case -------------------------------------------------------------------------- */
 
 typedef struct feeds {
     int32_t n;
@@ -122,7 +122,8 @@ static void read_feeds(ev_context *ctx, const char *folder, int32_t set, feeds *
             continue;
         memcpy(f->name[f->n], name.at, name.n);
         f->name[f->n][name.n] = '\0';
-        snprintf(path, sizeof(path), "%s/test_data_set_%d/input_%d.pb", folder, (int)set, (int)f->n);
+        snprintf(path, sizeof(path), "%s/test_data_set_%d/input_%d.pb", folder, (int)set,
+                 (int)f->n);
         f->value[f->n] = pb_tensor(ctx, path);
         f->n++;
     }

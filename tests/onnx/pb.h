@@ -27,8 +27,8 @@ typedef struct pb_error {
 /* Integers must be equal (worst is then infinite where they are not). */
 pb_error pb_compare(const ev_tensor *got, const ev_tensor *want, double atol, double rtol);
 
-/* A folder with model.onnx and test_data_set_0, 1 ...  Everything is bound that must be known for the
- * shapes: first nothing, then small tensors after the first input, then all. */
+/* A folder with model.onnx and test_data_set_0, 1 ...  Everything is bound that must be known for
+ * the shapes: first nothing, then small tensors after the first input, then all. */
 typedef struct pb_case {
     int32_t n_sets;
     int32_t n_bound;     /* inputs that had to be bound */

@@ -77,7 +77,7 @@ START_TEST(every_model)
 }
 END_TEST
 
-/* ---- single promises ------------------------------------------------------------------------------ */
+/* ---- single promises ------------------------------------------------------------------------- */
 
 START_TEST(losses_and_labels_are_left_out)
 {
