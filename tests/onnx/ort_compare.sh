@@ -1,8 +1,8 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # Saved models in ONNX Runtime: sh ort_compare.sh PATH-OF-ort_dump
-# Needs node and the npm package onnxruntime-node: in $EV_ORT_MODULES (a folder with node_modules), or
-# fetched by npm into a folder of its own.  Exit status 77 (skipped) without them.
+# Needs node and the npm package onnxruntime-node: in $EV_ORT_MODULES (a folder with node_modules),
+# or fetched by npm into a folder of its own.  Exit status 77 (skipped) without them.
 dump=$1
 here=$(cd "$(dirname "$0")" && pwd)
 command -v node >/dev/null 2>&1 || { echo "SKIPPED: no node"; exit 77; }
