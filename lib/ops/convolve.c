@@ -308,10 +308,14 @@ static void move_segments(const run *r, const segment *seg, int64_t n_seg, evi_r
             continue;
         }
         for (int64_t c = 0; c < m; c++) {
-            if (load)
-                k->gather(seg[i].n, there + c * plane, step, here + c * ld);
-            else
+            if (!load) {
                 k->scatter(seg[i].n, here + c * ld, there + c * plane, step, 0);
+                continue;
+            }
+            /* Not the gather kernel: it reads the values between too, which belong to another
+             * phase and so to another task that may be writing them. */
+            for (int64_t x = 0; x < seg[i].n; x++)
+                here[c * ld + x] = there[c * plane + x * step];
         }
     }
 }
