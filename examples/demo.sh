@@ -117,7 +117,7 @@ if [ $QUICK = 1 ]; then
     FIT="--arch Arch5 --size 64x64 --epochs 15"
 else
     COUNTS=dog=90,pedestrian=450,bicyclist=125,empty=450
-    FIT="--arch Arch5 --size 96x96 --epochs 40 --patience 10"
+    FIT="--arch Arch5 --size 96x96 --epochs 40 --dropout 0.3"
 fi
 WANT="data=$DATA counts=$COUNTS fit=$FIT"
 if [ ! -f "$OUT/demo.txt" ] || [ "$(cat "$OUT/demo.txt")" != "$WANT" ]; then

@@ -125,7 +125,7 @@ static int print_profile(bench_result *r, int32_t json)
     if (status != EV_OK) {
         return fail_status(EXIT_MODEL, status, NULL);
     }
-    printf(json ? "%s\n" : "\n%s", words);
+    printf(json ? "%s" : "\n%s", words);
     ev_string_destroy(words);
     return 0;
 }

@@ -78,8 +78,9 @@ void report_headline(report *r)
                 "(95 %% range %.1f to %.1f)</span></div>\n", all > 0 ? 100 * right / all : 0,
              report_value(r, "judged_on"), low, high);
     text_add(t, "<div class='card tile'><b>%.2f ms</b><span>a picture on this CPU<br>(%s, %s "
-                "threads)</span></div>\n", report_number(r, "ms_per_image"),
-             report_value(r, "cpu"), report_value(r, "threads_used"));
+                "thread%s)</span></div>\n", report_number(r, "ms_per_image"),
+             report_value(r, "cpu"), report_value(r, "threads_used"),
+             report_number(r, "threads_used") > 1 ? "s" : "");
     text_add(t, "<div class='card tile'><b>%s</b><span>parameters<br>%s multiply-adds a picture"
                 "</span></div>\n", short_number(report_number(r, "parameters"), a),
              short_number(report_number(r, "macs"), b));

@@ -5,7 +5,7 @@
 
 #include "report.h"
 
-enum { SHOWN = 14, SIDE = 224 };
+enum { SHOWN = 12, SIDE = 224 };
 
 static int32_t collect(void *user, const void *bytes, uint64_t n_bytes)
 {
