@@ -10,7 +10,7 @@ const LIMIT = 1e-5;
 const folder = process.argv[2];
 
 const ARRAYS = { float32: Float32Array, int32: Int32Array, int64: BigInt64Array, uint8: Uint8Array,
-                 int8: Int8Array };
+                 int8: Int8Array, bool: Uint8Array };
 
 function read(entry) {
   const bytes = fs.readFileSync(path.join(folder, entry.file));

@@ -139,6 +139,15 @@ static bool shapes_depend(const feeds *f, int32_t i, int32_t level)
     return level == 2 || (i > 0 && ev_tensor_rank(t) <= 1);
 }
 
+static pb_ran on_run;
+static void *on_run_user;
+
+void pb_on_run(pb_ran fn, void *user)
+{
+    on_run = fn;
+    on_run_user = user;
+}
+
 /* The model as our writer puts it. */
 static ev_status save_and_load(ev_context *ctx, ev_model **model)
 {
@@ -195,6 +204,8 @@ static ev_status run_set(ev_context *ctx, const char *folder, int32_t set, const
         status = ev_session_create(plan, &session);
     if (status == EV_OK)
         status = ev_session_run(session, fed, n_fed, NULL, 0);
+    if (status == EV_OK && on_run != NULL)
+        on_run(on_run_user, model, fed, n_fed, session);
     for (int32_t i = 0; status == EV_OK && i < ev_model_n_outputs(model); i++) {
         snprintf(path, sizeof(path), "%s/test_data_set_%d/output_%d.pb", folder, (int)set, (int)i);
         ev_tensor *want = pb_tensor(ctx, path);

@@ -36,6 +36,10 @@ typedef struct pb_case {
     ev_status status;    /* of the library */
     char line[512];      /* what went wrong */
 } pb_case;
+/* Called after each good run with what was fed and what came out; NULL: nobody. */
+typedef void (*pb_ran)(void *user, ev_model *model, const ev_tensor *const *fed, int32_t n_fed,
+                       const ev_session *session);
+void pb_on_run(pb_ran fn, void *user);
 /* saved: the model goes through our writer and reader before it runs. */
 void pb_run_case(ev_context *ctx, const char *folder, bool saved, double atol, double rtol,
                  pb_case *out);
