@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Saved models (drawn ones, and the ONNX backend cases saved by us) in ONNX Runtime: sh ort_compare.sh PATH-OF-ort_dump
+# Saved models (drawn ones, and the ONNX backend cases saved by us) in ONNX Runtime:
+# sh ort_compare.sh PATH-OF-ort_dump
 # Needs node and the npm package onnxruntime-node: in $EV_ORT_MODULES (a folder with node_modules),
 # or fetched by npm into a folder of its own.  Exit status 77 (skipped) without them.
 dump=$1
