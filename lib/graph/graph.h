@@ -128,6 +128,9 @@ bool evi_can_fold(const evi_op *op, const evi_edge *in, int32_t n_in);
 ev_status evi_fold(ev_context *ctx, const evi_op *op, const evi_attrs *a, const evi_edge *in,
                    int32_t n_in, evi_edge *out, int32_t n_out);
 
+/* Bytes allocated for a model itself, called models and context aside: bytes.c. */
+uint64_t evi_model_bytes(const ev_model *model);
+
 /* All stores that a model and its callees use, each once, own store first.  *stores_out is a block
  * (evi_free) of borrowed pointers. */
 ev_status evi_model_stores(const ev_model *model, evi_store ***stores_out, int32_t *n_out);

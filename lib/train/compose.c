@@ -2,7 +2,6 @@
 /* What stands between a classifier and its training: the loss on top, the pictures in front, the
  * dropout inside. */
 #include "train/trainer.h"
-
 #include <string.h>
 
 /* ---- is it a classifier? ------------------------------------------------------------------- */
@@ -110,47 +109,6 @@ ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o
     else
         *out = net;
     return status;
-}
-
-static uint64_t text_bytes(const char *text)
-{
-    return text != NULL ? evi_block_bytes(strlen(text) + 1) : 0;
-}
-
-static uint64_t table_bytes(int32_t capacity, uint64_t size)
-{
-    return capacity > 0 ? evi_block_bytes((uint64_t)capacity * size) : 0;
-}
-
-static uint64_t ports_bytes(const evi_port *ports, int32_t n, int32_t capacity)
-{
-    uint64_t bytes = table_bytes(capacity, sizeof(evi_port));
-    for (int32_t i = 0; i < n; i++)
-        bytes += text_bytes(ports[i].name);
-    return bytes;
-}
-
-uint64_t evi_train_net_bytes(const ev_model *net)
-{
-    uint64_t bytes = evi_block_bytes(sizeof(*net)) + evi_block_bytes(sizeof(*net->store)) +
-                     evi_block_bytes(sizeof(evi_real)) + /* of no weights */
-                     table_bytes(net->cap_values, sizeof(evi_value)) +
-                     table_bytes(net->cap_nodes, sizeof(evi_node)) +
-                     ports_bytes(net->inputs, net->n_inputs, net->cap_inputs) +
-                     ports_bytes(net->outputs, net->n_outputs, net->cap_outputs);
-    for (int32_t i = 0; i < net->n_values; i++) {
-        const evi_value *v = &net->values[i];
-        bytes += text_bytes(v->name);
-        if (v->constant != NULL)
-            bytes += evi_block_bytes((uint64_t)evi_shape_count(&v->edge.shape) *
-                                     (uint64_t)evi_type_bytes(v->edge.type));
-    }
-    for (int32_t i = 0; i < net->n_nodes; i++) {
-        const evi_node *node = &net->nodes[i];
-        bytes += evi_block_bytes((uint64_t)(node->n_in + node->n_out) * sizeof(int32_t) +
-                                 strlen(node->name) + 1);
-    }
-    return bytes;
 }
 
 /* ---- pictures in front --------------------------------------------------------------------- */

@@ -95,7 +95,7 @@ static uint64_t small_bytes(const ev_trainer *t)
            evi_block_bytes((uint64_t)EVI_MIN(t->o.max_epochs, 128) * sizeof(ev_epoch)) +
            evi_block_bytes(strlen(t->options_text) + 1) +
            (t->o.checkpoint != NULL ? evi_block_bytes(strlen(t->o.checkpoint) + 1) : 0) +
-           (t->net != t->model ? evi_train_net_bytes(t->net) : 0);
+           (t->net != t->model ? evi_model_bytes(t->net) : 0);
 }
 
 static ev_status make_loader(ev_trainer *t, ev_dataset *dataset, bool training, ev_loader **out)

@@ -98,7 +98,6 @@ int32_t evi_count_losses(const ev_model *model);
 /* The model itself when it has losses, otherwise one that puts a cross entropy on it. */
 ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o, ev_model **out,
                             int32_t *is_classifier_out);
-uint64_t evi_train_net_bytes(const ev_model *net); /* of such a model, which has no weights */
 /* One input [N,C,H,W], first output [N,classes]; input_out: [C,H,W]. */
 ev_status evi_classifier_shape(const ev_model *model, const char *function, int64_t input_out[3],
                                int32_t *n_classes_out);
