@@ -42,6 +42,8 @@ enum { ATTR_TYPE_FLOAT = 1, ATTR_TYPE_INT = 2, ATTR_TYPE_STRING = 3, ATTR_TYPE_T
 #define EVI_META_ROLES "edgevision.initializers"         /* one EVI_ROLE letter an initializer */
 #define EVI_META_NOMINAL "edgevision.nominal"            /* drawn sizes of the inputs, in order */
 
+bool evi_onnx_is_private(evi_span key); /* one of these */
+
 /* What an initializer is to the model. */
 enum {
     EVI_ROLE_NONE = 0,

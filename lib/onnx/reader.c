@@ -383,7 +383,7 @@ static ev_status read_weights(reader *r)
     return EV_OK;
 }
 
-static bool is_private(evi_span key)
+bool evi_onnx_is_private(evi_span key)
 {
     return evi_span_is(key, EVI_META_FILE_CRC) || evi_span_is(key, EVI_META_WEIGHTS_CRC) ||
            evi_span_is(key, EVI_META_ROLES) || evi_span_is(key, EVI_META_NOMINAL);
@@ -395,7 +395,7 @@ static ev_status read_notes(reader *r)
     for (int32_t i = 0; i < r->file.n_meta; i++) {
         const evi_onnx_meta *meta = &r->file.meta[i];
         char *value = NULL;
-        if (is_private(meta->key))
+        if (evi_onnx_is_private(meta->key))
             continue;
         EVI_TRY(copy_name(meta->key, "metadata", key));
         if (meta->value.n > 0 && memchr(meta->value.at, 0, meta->value.n) != NULL)

@@ -156,8 +156,11 @@ static ev_status make_head(const evi_draft *w, evi_text *t, uint32_t file_crc, u
     put_meta(t, EVI_META_WEIGHTS_CRC, hex);
     EVI_TRY(put_roles(w, t));
     EVI_TRY(put_nominal(w, t));
-    for (int32_t i = 0; i < w->model->n_meta; i++)
-        put_meta(t, w->model->meta[i].key, w->model->meta[i].value);
+    for (int32_t i = 0; i < w->model->n_meta; i++) {
+        const evi_meta *meta = &w->model->meta[i];
+        if (!evi_onnx_is_private((evi_span){meta->key, strlen(meta->key)}))
+            put_meta(t, meta->key, meta->value);
+    }
     return t->status;
 }
 
