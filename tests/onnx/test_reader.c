@@ -84,7 +84,7 @@ START_TEST(others_can_be_trained)
 }
 END_TEST
 
-/* ---- files made here ----------------------------------------------------------------------------- */
+/* ---- files made here ------------------------------------------------------------------------- */
 
 static void put_info(evi_text *t, uint32_t field, const char *name, int32_t rank,
                      const int64_t *dims, int32_t param_mask)
@@ -108,7 +108,7 @@ static void put_info(evi_text *t, uint32_t field, const char *name, int32_t rank
     evi_put_end(t, a);
 }
 
-/* y = Conv(x [?,3,h,w], weights [2,3,3,3]); weights as float16 typed data, listed as an input too. */
+/* y = Conv(x [?,3,h,w], w [2,3,3,3]); w as float16 in typed data, and listed as an input too. */
 static ev_status load_conv(ev_context *ctx, const int64_t *dims, int32_t open, ev_model **out)
 {
     evi_text t;
