@@ -124,9 +124,9 @@ static ev_status split_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi
         return evi_fail(EV_ERR_SHAPE, "split: %d sizes for %d outputs", a->list.n, n_out);
     for (int32_t i = 0; i < n_out; i++) {
         int64_t own = a->list.set ? a->list.v[i] : EVI_MIN(part, size - total);
-        if (own < 0)
-            return evi_fail(EV_ERR_SHAPE, "split: %lld entries for %d outputs", (long long)size,
-                            n_out);
+        if (own < 0 || own > size - total)
+            return evi_fail(EV_ERR_SHAPE, "split: part %d of %lld of %lld entries in all", i,
+                            (long long)own, (long long)size);
         out[i].type = in->type;
         out[i].shape = in->shape;
         out[i].shape.dim[axis] = own;
