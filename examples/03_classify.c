@@ -65,7 +65,8 @@ int main(int argc, char **argv)
        first run nothing is allocated any more. */
     if (check(ev_context_create(NULL, &ctx)) ||
         check(ev_model_load(ctx, argv[1], NULL, &model)) || check(read_notes(model, &pixels)) ||
-        check(ev_plan_create(ctx, model, NULL, &plan)) || check(ev_session_create(plan, &session))) {
+        check(ev_plan_create(ctx, model, NULL, &plan)) ||
+        check(ev_session_create(plan, &session))) {
         return 1;
     }
     int32_t rank = ev_model_input_dims(model, 0, dims);

@@ -7,7 +7,8 @@
 static int list(int32_t json)
 {
     text t = {0};
-    text_add(&t, json ? "[" : "name\tpaper\tparameters\tmacs\tconv_layers\tfilters\tdense_layers\n");
+    text_add(&t, json ? "[" : "name\tpaper\tparameters\tmacs\tconv_layers\tfilters\t"
+                             "dense_layers\n");
     for (int32_t i = 1; i <= ev_zoo_n_archs(); i++) {
         ev_zoo_row row;
         EV_OPTIONS_INIT(&row);

@@ -82,8 +82,8 @@ int verb_eval(int argc, char **argv)
         {"json", 0, OPTION_FLAG, &o.json, NULL, "for machines", 0, 0, NULL},
         {"out", 'o', OPTION_TEXT, &o.out, "DIR", "write predictions.csv and confusion.csv there",
          0, 0, NULL},
-        {"min-accuracy", 0, OPTION_REAL, &o.goal, "X", "exit code 1 below this, 0..1 (default none)",
-         0, 1, NULL},
+        {"min-accuracy", 0, OPTION_REAL, &o.goal, "X", "exit code 1 below this, 0..1\n"
+         "(default none)", 0, 1, NULL},
         {"skip-unreadable", 0, OPTION_FLAG, &o.skip, NULL, "leave out damaged pictures", 0, 0,
          NULL},
         {"batch", 0, OPTION_INT, &o.batch, "N", "pictures at a time", 1, 65536, NULL},

@@ -62,10 +62,10 @@ static void print_help(FILE *to)
     for (int i = 0; i < N_VERBS; i++) {
         fprintf(to, "  %-9s %s\n", verbs[i].name, verbs[i].help);
     }
-    fputs("\nedgevision VERB --help tells more.  Results go to stdout (tables with tabs, or --json),"
-          "\nprogress to stderr.  Exit codes: 0 good, 1 goal not met, 2 usage, 3 input data, 4 model"
-          "\nfile, 5 memory, 6 reading or writing, 70 a bug; 130 and 143 after Ctrl-C and SIGTERM.\n",
-          to);
+    fputs("\nedgevision VERB --help tells more.  Results go to stdout (tables with tabs, or\n"
+          "--json), progress to stderr.  Exit codes: 0 good, 1 goal not met, 2 usage, 3 input\n"
+          "data, 4 model file, 5 memory, 6 reading or writing, 70 a bug; 130 and 143 after\n"
+          "Ctrl-C and SIGTERM.\n", to);
 }
 
 static int verb_help(int argc, char **argv)

@@ -10,7 +10,7 @@
 
 #include "tool.h"
 
-/* ---- the nearest name -------------------------------------------------------------------------- */
+/* ---- the nearest name ------------------------------------------------------------------------ */
 
 int text_distance(const char *a, const char *b)
 {
@@ -64,7 +64,7 @@ static const option *find(const syntax *s, const char *name)
     return NULL;
 }
 
-/* ---- values ------------------------------------------------------------------------------------ */
+/* ---- values ---------------------------------------------------------------------------------- */
 
 static int wrong(const option *o, const char *value, const char *want)
 {
@@ -229,7 +229,7 @@ void options_show(const option *o, char *out, size_t size)
     }
 }
 
-/* ---- the command line ---------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 /* One long option at argv[0]; *used says how many arguments it took. */
 static int parse_long(const syntax *s, int argc, char **argv, int *used)
@@ -322,7 +322,7 @@ int options_parse(syntax *s, int argc, char **argv)
     return 0;
 }
 
-/* ---- help ---------------------------------------------------------------------------------------- */
+/* ---- help ------------------------------------------------------------------------------------ */
 
 static void help_line(const option *o, FILE *to)
 {

@@ -119,7 +119,7 @@ static bool enough(const predictor *p)
     return p->limit > 0 && p->done >= p->limit;
 }
 
-/* ---- files --------------------------------------------------------------------------------------- */
+/* ---- files ----------------------------------------------------------------------------------- */
 
 static int predict_file(predictor *p, const char *path)
 {
@@ -145,7 +145,7 @@ static int predict_manifest(predictor *p, const char *path)
     return code;
 }
 
-/* ---- stdin --------------------------------------------------------------------------------------- */
+/* ---- stdin ----------------------------------------------------------------------------------- */
 
 static size_t frame_bytes(const predictor *p)
 {
@@ -216,7 +216,7 @@ static int predict_stdin_file(predictor *p)
     return code;
 }
 
-/* ---- the verb ------------------------------------------------------------------------------------ */
+/* ---- the verb -------------------------------------------------------------------------------- */
 
 static int predict_all(predictor *p, const syntax *s)
 {

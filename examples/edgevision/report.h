@@ -14,7 +14,7 @@ typedef struct report {
     ev_context *ctx;
     ev_model *model;
     const char *run;
-    char *json, *predictions, *confusion; /* texts of the files; predictions and confusion are cut */
+    char *json, *predictions, *confusion; /* texts of the files; the last two are cut */
     verdict *verdicts;
     int n_verdicts;
     const char *names[LIST_MAX]; /* classes, of confusion.csv */

@@ -6,7 +6,7 @@
 
 #include "report.h"
 
-/* ---- numbers for people -------------------------------------------------------------------------- */
+/* ---- numbers for people ---------------------------------------------------------------------- */
 
 /* 308244 as "308 k" */
 static const char *short_number(double x, char out[32])
@@ -55,7 +55,7 @@ static double total_right(const report *r, double *all)
     return right;
 }
 
-/* ---- headline ------------------------------------------------------------------------------------ */
+/* ---- headline -------------------------------------------------------------------------------- */
 
 void report_headline(report *r)
 {
@@ -89,7 +89,7 @@ void report_headline(report *r)
              report_value(r, "epochs_done"), report_value(r, "best_epoch"));
 }
 
-/* ---- classes and confusion matrix ------------------------------------------------------------- */
+/* ---- classes and confusion matrix ------------------------------------------------------------ */
 
 void report_classes(report *r)
 {
@@ -133,7 +133,7 @@ void report_confusion(report *r)
     text_add(t, "</table></section>\n");
 }
 
-/* ---- curves -------------------------------------------------------------------------------------- */
+/* ---- curves ---------------------------------------------------------------------------------- */
 
 static int add_plot(report *r, const char *name, const char *title)
 {
@@ -162,7 +162,7 @@ int report_curves(report *r)
     return code ? code : add_plot(r, "plots/accuracy.svg", "Accuracy while learning");
 }
 
-/* ---- layers -------------------------------------------------------------------------------------- */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 int report_layers(report *r)
 {
@@ -178,7 +178,8 @@ int report_layers(report *r)
         char *inner = NULL;
         const char *cell[8] = {0};
         int n = 0;
-        for (char *at = strtok_r(line, " ", &inner); at && n < 8; at = strtok_r(NULL, " ", &inner)) {
+        for (char *at = strtok_r(line, " ", &inner); at && n < 8;
+             at = strtok_r(NULL, " ", &inner)) {
             cell[n++] = at;
         }
         const char *head = line == words ? "th" : "td";
@@ -200,7 +201,7 @@ int report_layers(report *r)
     return 0;
 }
 
-/* ---- how it was made ----------------------------------------------------------------------------- */
+/* ---- how it was made ------------------------------------------------------------------------- */
 
 void report_options(report *r)
 {
@@ -230,7 +231,7 @@ void report_options(report *r)
     text_add(t, "</div></section>\n");
 }
 
-/* ---- what to do next ----------------------------------------------------------------------------- */
+/* ---- what to do next ------------------------------------------------------------------------- */
 
 static void add_advice(report *r)
 {

@@ -14,7 +14,7 @@ char *run_file(char out[PATH_SIZE], const run *r, const char *name)
     return path_join(out, r->opt.out, name);
 }
 
-/* ---- run.json ------------------------------------------------------------------------------------ */
+/* ---- run.json -------------------------------------------------------------------------------- */
 
 static void add_option(text *t, const option *o, bool first)
 {
@@ -87,7 +87,7 @@ int run_save_json(const run *r, const char *state)
     return text_save(&t, run_file(path, r, "run.json"));
 }
 
-/* ---- going on with an earlier run ------------------------------------------------------------- */
+/* ---- going on with an earlier run ------------------------------------------------------------ */
 
 /* Options that may differ when a run goes on; what the command line says about them counts. */
 static bool may_change(const char *name)
@@ -181,7 +181,7 @@ int run_load(run *r)
     return code;
 }
 
-/* ---- history.csv and the split ------------------------------------------------------------------- */
+/* ---- history.csv and the split --------------------------------------------------------------- */
 
 static void add_number(text *t, double value)
 {

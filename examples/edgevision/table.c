@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Tables on stdout: tabs between the cells, or columns that stand below each other on a terminal. */
+/* Tables on stdout: tabs between the cells, or aligned columns on a terminal. */
 #include <string.h>
 #include <unistd.h>
 

@@ -22,14 +22,14 @@ enum {
     EXIT_BUG = 70    /* a bug: please report it */
 };
 
-/* ---- messages (tool.c) ------------------------------------------------------------------------- */
+/* ---- messages (tool.c) ----------------------------------------------------------------------- */
 
 extern const char *tool_verb; /* the verb that runs, for messages */
 extern int32_t tool_quiet;    /* no progress on stderr */
 
 /* "edgevision: VERB: text" on stderr; gives back code. */
 int fail(int code, const char *format, ...) __attribute__((format(printf, 2, 3)));
-/* The same for a status of the library, with its error line; code_file: whose fault a bad file is. */
+/* The same for a status of the library, with its error line; code_file: of damaged files. */
 int fail_status(int code_file, ev_status status, const char *remedy);
 /* A line of progress on stderr, unless --quiet. */
 void note(const char *format, ...) __attribute__((format(printf, 1, 2)));
@@ -40,7 +40,7 @@ double seconds_now(void);
 /* A context with so many threads; 0: all cores. */
 int open_context(int32_t n_threads, ev_context **out);
 
-/* ---- growing text (text.c) --------------------------------------------------------------------- */
+/* ---- growing text (text.c) ------------------------------------------------------------------- */
 
 typedef struct text {
     char *data; /* always ends in a 0, never NULL after text_add */
@@ -63,7 +63,7 @@ char *text_load(const char *path, int code, int *exit_code);
 /* A table of lines with tabs, aligned on a terminal (table.c).  Ends the text. */
 void print_table(text *t, FILE *to);
 
-/* ---- files (text.c) ---------------------------------------------------------------------------- */
+/* ---- files (text.c) -------------------------------------------------------------------------- */
 
 enum { PATH_SIZE = 4096 };
 /* folder/name; gives back out */
@@ -73,14 +73,14 @@ bool file_exists(const char *path);
 bool is_folder(const char *path);
 bool find_program(const char *name);
 
-/* ---- CSV and JSON of our own making (csv.c) ------------------------------------------------------ */
+/* ---- CSV and JSON of our own making (csv.c) -------------------------------------------------- */
 
 /* Cut a line of CSV in place; gives back the number of fields, *next the start of the next line. */
 int csv_line(char *line, char **fields, int max_fields, char **next);
 /* Value of a key in a JSON text (numbers, texts, true, false), wherever it stands first. */
 bool json_find(const char *json, const char *key, char *value, size_t size);
 
-/* ---- data (open_data.c) ------------------------------------------------------------------------ */
+/* ---- data (open_data.c) ---------------------------------------------------------------------- */
 
 /* A folder (one folder per class, or pictures named by counts, or with a manifest) or a manifest.
    classes: those of a model, or NULL. */
@@ -93,7 +93,7 @@ const char **dataset_classes(const ev_dataset *data);
 int split_data(const ev_dataset *data, const number_list *fractions, int kind, uint64_t seed,
                ev_dataset **parts);
 
-/* ---- models (models.c) ------------------------------------------------------------------------- */
+/* ---- models (models.c) ----------------------------------------------------------------------- */
 
 int open_model(ev_context *ctx, const char *path, ev_model **out);
 /* How the model wants its pixels. */
@@ -102,7 +102,7 @@ int model_pixels(const ev_model *model, ev_pixel_options *pixels, int32_t *width
 const char *class_name(const ev_model *model, int32_t label, char buffer[16]);
 void softmax(const float *logits, int32_t n, double *out);
 
-/* ---- results (metrics.c) ----------------------------------------------------------------------- */
+/* ---- results (metrics.c) --------------------------------------------------------------------- */
 
 void print_metrics(const ev_metrics *m, const char *const *names, FILE *to);
 /* Class names for m, one a class: an array to free(); numbers where the model knows no names. */
@@ -112,7 +112,7 @@ int save_predictions(const ev_metrics *m, const ev_dataset *data, const char *co
                      const char *path);
 int save_confusion(const ev_metrics *m, const char *const *names, const char *path);
 
-/* ---- signals and progress (progress.c) --------------------------------------------------------- */
+/* ---- signals and progress (progress.c) ------------------------------------------------------- */
 
 /* The first SIGINT or SIGTERM is remembered, the second ends the program at once. */
 void catch_signals(void);
@@ -121,14 +121,14 @@ bool is_terminal(void);  /* may a bar be drawn on stderr? */
 void show_bar(const char *line);
 void clear_bar(void);
 
-/* ---- run folder (plot.c, report.c) --------------------------------------------------------------- */
+/* ---- run folder (plot.c, report.c) ----------------------------------------------------------- */
 
 int draw_plots(const char *run);
 /* Run a program from PATH and wait (frames.c); gives back its exit code, 127: there is none. */
 int run_program(char *const *argv);
 int write_report(ev_context *ctx, const char *run, const char *out);
 
-/* ---- the verbs --------------------------------------------------------------------------------- */
+/* ---- the verbs ------------------------------------------------------------------------------- */
 
 int verb_data(int argc, char **argv);
 int verb_frames(int argc, char **argv);

@@ -12,7 +12,7 @@ const char *const augment_names[] = {"none", "flip", "light", "authors", NULL};
 const char *const color_names[] = {"rgb", "bgr", "grey", NULL};
 const char *const resize_names[] = {"default", "area", "bilinear", "bicubic", NULL};
 
-/* ---- data ---------------------------------------------------------------------------------------- */
+/* ---- data ------------------------------------------------------------------------------------ */
 
 static int open_parts(run *r, ev_dataset *all)
 {
@@ -67,7 +67,7 @@ static int new_data(run *r)
     return code;
 }
 
-/* ---- model --------------------------------------------------------------------------------------- */
+/* ---- model ----------------------------------------------------------------------------------- */
 
 static int draw(run *r)
 {
@@ -102,7 +102,7 @@ static int draw(run *r)
     return status == EV_OK ? 0 : fail_status(EXIT_BUG, status, NULL);
 }
 
-/* ---- training ------------------------------------------------------------------------------------ */
+/* ---- training -------------------------------------------------------------------------------- */
 
 static int32_t on_step(void *user, const ev_step *s)
 {
@@ -226,7 +226,7 @@ static int fit(run *r)
     return 0;
 }
 
-/* ---- afterwards ---------------------------------------------------------------------------------- */
+/* ---- afterwards ------------------------------------------------------------------------------ */
 
 /* Median milliseconds for one picture, alone. */
 static double time_one(run *r)

@@ -10,6 +10,7 @@ render=$2
 dir=$(mktemp -d "${TMPDIR:-/tmp}/edgevision.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 failed=0
+tab=$(printf '\t')
 cd "$dir" || exit 1
 
 check() { # what, command...
@@ -83,8 +84,8 @@ check "unwritable folder" exits 6 frames bad.onnx -o bad.onnx/x
 
 check "arch list" exits 0 arch list
 check "... has eleven rows" [ "$(grep -c '^Arch' out)" -eq 11 ]
-check "... Arch5 to the digit" says 'Arch5	1.5 M	1455124' out
-check "... Arch11 to the digit" says 'Arch11	134 M	134276932' out
+check "... Arch5 to the digit" says "Arch5${tab}1.5 M${tab}1455124" out
+check "... Arch11 to the digit" says "Arch11${tab}134 M${tab}134276932" out
 check "arch list --json" exits 0 arch list --json
 check "... is JSON" json out
 check "arch show" exits 0 arch show Arch1 --size 32x32
@@ -97,7 +98,7 @@ check "arch show of nothing" exits 2 arch show Arch12
 "$render" --quiet --out pictures --exact --layout classes --size 48x32 --threads 2 --seed 3 \
     --counts dog=12,pedestrian=30,bicyclist=20,empty=40 || exit 1
 check "data stats" exits 0 data stats pictures
-check "... counts" says 'all	102' out
+check "... counts" says "all${tab}102" out
 check "data stats --json" exits 0 data stats pictures --json
 check "... is JSON" json out
 check "data scan" exits 0 data scan pictures -o all.csv
@@ -105,7 +106,8 @@ check "... header" [ "$(head -n 1 all.csv | cut -c1-10)" = "path,label" ]
 check "data cap" exits 0 data cap pictures --class empty -o capped.csv
 check "... caps at the largest other" [ "$(grep -c ',empty,' capped.csv)" -eq 30 ]
 check "data split by group" exits 0 data split all.csv --by-group -o parts --subset 50 -q
-check "... loses nothing" [ "$(cat parts/train.csv parts/valid.csv parts/test.csv | wc -l)" -eq 105 ]
+check "... loses nothing" [ \
+    "$(cat parts/train.csv parts/valid.csv parts/test.csv | wc -l)" -eq 105 ]
 check "data leaks: none" exits 0 data leaks parts/train.csv parts/test.csv
 "$tool" data leaks parts/train.csv parts/train.csv >out 2>err
 check "data leaks: exit code 1 when there are some" [ $? -eq 1 ]
@@ -127,7 +129,8 @@ done
 check "run.json is JSON" json a/run.json
 check "run.json holds the defaults" says '"lr": 0.001' a/run.json
 check "history has a line an epoch" [ "$(wc -l <a/history.csv)" -eq 3 ]
-check "predictions: a line a test picture" [ "$(wc -l <a/predictions.csv)" -eq "$(wc -l <a/test.csv)" ]
+check "predictions: a line a test picture" [ \
+    "$(wc -l <a/predictions.csv)" -eq "$(wc -l <a/test.csv)" ]
 
 # shellcheck disable=SC2086
 {
@@ -159,7 +162,7 @@ check "predictions: a line a test picture" [ "$(wc -l <a/predictions.csv)" -eq "
 # ---- using the model -----------------------------------------------------------------------------
 
 check "eval" exits 0 eval a a/test.csv
-check "... all pictures" says '^all	20' out
+check "... all pictures" says "^all${tab}20" out
 check "eval --json" exits 0 eval a/model.onnx a/test.csv --json -o judged
 check "... is JSON" json out
 check "... wrote its files" cmp -s judged/confusion.csv a/confusion.csv
