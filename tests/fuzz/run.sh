@@ -1,0 +1,98 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Fuzz every reader with libFuzzer under ASan and UBSan: the stored findings first, then
+# FUZZ_SECONDS (default 20; 300 with EV_RUN_ALL=1) each.  Needs clang with its fuzzer library.
+#
+#   sh tests/fuzz/run.sh [onnx image manifest checkpoint]
+#
+# EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once belongs
+# into tests/fuzz/corpus/<target>/, where it is replayed for ever.
+set -u
+cd "$(dirname "$0")/../.." || exit 2
+BUILD=${EV_BUILD:-$PWD/build}/fuzz
+JOBS=${EV_JOBS:-$(nproc 2>/dev/null || echo 2)}
+DATA=${EV_TESTDATA:-}
+if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300}
+else SECONDS_EACH=${FUZZ_SECONDS:-20}; fi
+[ $# -gt 0 ] || set -- onnx image manifest checkpoint
+
+mkdir -p "$BUILD" || exit 2
+echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p,
+    long n) { return p == 0 && n != 0; }' >"$BUILD/probe.c"
+if ! clang -fsanitize=fuzzer,address "$BUILD/probe.c" -o "$BUILD/probe" 2>"$BUILD/probe.log"; then
+    echo "SKIPPED: no clang with libFuzzer (apt-get install clang libclang-rt-14-dev)"
+    exit 77
+fi
+
+# ---- build: the library once, a program for each target ------------------------------------------
+FLAGS="-std=c11 -D_DEFAULT_SOURCE -O1 -g -fno-omit-frame-pointer -ffp-contract=off
+    -fno-sanitize-recover=all -Iinclude -Ilib -Itests/fuzz"
+{
+    echo "flags = $(echo $FLAGS)"
+    echo "libs = -lm -lpthread"
+    echo "rule cc"
+    echo "  command = clang \$flags -fsanitize=fuzzer-no-link,address,undefined -c \$in -o \$out"
+    echo "rule ar"
+    echo "  command = rm -f \$out && ar rcs \$out \$in"
+    echo "rule fuzzer"
+    echo "  command = clang \$flags -fsanitize=fuzzer,address,undefined \$in \$libs -o \$out"
+    echo "rule seed"
+    echo "  command = clang \$flags -DFUZZ_SEED -fsanitize=address,undefined \$in \$libs -o \$out"
+    objects=
+    for f in lib/*/*.c lib/*/*/*.c; do
+        [ -f "$f" ] || continue
+        o=$BUILD/$(echo "$f" | tr / _).o
+        echo "build $o: cc $f"
+        objects="$objects $o"
+    done
+    echo "build $BUILD/library.a: ar $objects"
+    for t in "$@"; do
+        echo "build $BUILD/fuzz_$t: fuzzer tests/fuzz/fuzz_$t.c $BUILD/library.a"
+    done
+    case " $* " in *" checkpoint "*)
+        echo "build $BUILD/seed_checkpoint: seed tests/fuzz/fuzz_checkpoint.c $BUILD/library.a" ;;
+    esac
+} >"$BUILD/build.ninja"
+ninja --quiet -f "$BUILD/build.ninja" -j "$JOBS" || exit 1
+
+# ---- seeds: small files of the test data, when there are any -----------------------------------
+seeds() {
+    case $1 in
+    onnx) [ -n "$DATA" ] && find "$DATA/onnx-node" -name '*.onnx' -size -16k ;;
+    image) [ -n "$DATA" ] && find "$DATA/images" -type f -size -8k ! -name '*.tsv' ;;
+    manifest)
+        printf 'path,label,group,x\na.png,cat,1,"a ""b"",\nc"\nb.png,dog,2,\n' >"$BUILD/one.csv"
+        printf '\357\273\277path,label\r\n../a.png,cat\r\n' >"$BUILD/two.csv"
+        echo "$BUILD/one.csv"
+        echo "$BUILD/two.csv" ;;
+    checkpoint)
+        "$BUILD/seed_checkpoint" "$BUILD/one.safetensors" && echo "$BUILD/one.safetensors" ;;
+    esac
+}
+
+failed=0
+for t in "$@"; do
+    work=$BUILD/corpus_$t
+    if [ ! -d "$work" ]; then
+        mkdir -p "$work"
+        n=0
+        for f in $(seeds "$t"); do
+            n=$((n + 1))
+            cp "$f" "$work/seed$n"
+        done
+    fi
+    stored=
+    [ -d "tests/fuzz/corpus/$t" ] && stored=tests/fuzz/corpus/$t
+    # shellcheck disable=SC2086
+    if "$BUILD/fuzz_$t" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=2048 \
+        -max_len=65536 -print_final_stats=1 -artifact_prefix="$BUILD/found_${t}_" \
+        "$work" $stored >"$BUILD/$t.log" 2>&1; then
+        runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$BUILD/$t.log")
+        echo "$t: ${runs:-?} runs in $SECONDS_EACH s, nothing found"
+    else
+        failed=1
+        echo "$t: FAILED"
+        tail -n 60 "$BUILD/$t.log"
+    fi
+done
+exit $failed
