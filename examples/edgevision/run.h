@@ -29,7 +29,7 @@ typedef struct run {
     ev_trainer *trainer;
     ev_dataset *parts[N_PARTS]; /* test may be missing */
     ev_metrics *metrics;        /* at the end */
-    double started, train_seconds, ms_per_image;
+    double train_seconds, ms_per_image;
     int code;                   /* of what failed inside a callback */
 } run;
 

@@ -62,7 +62,6 @@ static int new_data(run *r)
             code = fail(EXIT_DATA, "%s: too few pictures: a part of the split is empty", r->data);
         }
     }
-    r->started = seconds_now();
     ev_dataset_destroy(all); /* the parts keep it alive, and the names with it */
     return code;
 }
@@ -104,21 +103,39 @@ static int draw(run *r)
 
 /* ---- training -------------------------------------------------------------------------------- */
 
+/* "epoch 3/40 [#####.....]  loss 0.512  at most 1:05 left", ten times a second */
+static void draw_bar(const run *r, const ev_step *s)
+{
+    static double last, began = -1;
+    static int64_t first;
+    char line[200], bar[21];
+    double now = seconds_now();
+    if (began < 0) {
+        began = now;
+        first = s->step;
+    }
+    if (now - last < 0.1 || s->n_batches < 1) {
+        return;
+    }
+    last = now;
+    int64_t all = (int64_t)s->n_batches * s->n_epochs;
+    double each = s->step > first ? (now - began) / (double)(s->step - first) : 0;
+    int left = (int)(each * (double)(all - s->step));
+    int full = 20 * s->batch / s->n_batches;
+    for (int i = 0; i < 20; i++) {
+        bar[i] = i < full ? '#' : '.';
+    }
+    bar[20] = '\0';
+    snprintf(line, sizeof line, "epoch %d/%d [%s]  loss %.4f  lr %.3g  at most %d:%02d left",
+             (int)s->epoch + 1, (int)r->opt.epochs, bar, s->loss, s->learning_rate, left / 60,
+             left % 60);
+    show_bar(line);
+}
+
 static int32_t on_step(void *user, const ev_step *s)
 {
-    run *r = user;
     if (is_terminal()) {
-        char line[200];
-        static double last;
-        double now = seconds_now();
-        if (now - last > 0.1) {
-            double done = s->n_batches ? (double)s->batch / s->n_batches : 0;
-            snprintf(line, sizeof line, "epoch %d/%d  %3.0f %%  loss %.4f  lr %.3g  %.1f s",
-                     (int)s->epoch + 1, (int)s->n_epochs, 100 * done, s->loss, s->learning_rate,
-                     now - r->started);
-            show_bar(line);
-            last = now;
-        }
+        draw_bar(user, s);
     }
     return caught_signal() != 0;
 }
