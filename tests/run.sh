@@ -194,6 +194,7 @@ bare_build() {
     shift 2
     mkdir -p "$out" && rm -f "$out"/*.o || return 1
     {
+        echo "builddir = $out" # where ninja keeps its log
         echo "rule cc"
         echo "  command = $compiler -Iinclude -Ilib $* -c \$in -o \$out"
         for f in lib/*/*.c lib/*/*/*.c; do

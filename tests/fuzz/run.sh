@@ -28,6 +28,7 @@ fi
 FLAGS="-std=c11 -D_DEFAULT_SOURCE -O1 -g -fno-omit-frame-pointer -ffp-contract=off
     -fno-sanitize-recover=all -Iinclude -Ilib -Itests/fuzz"
 {
+    echo "builddir = $BUILD" # where ninja keeps its log
     echo "flags = $(echo $FLAGS)"
     echo "libs = -lm -lpthread"
     echo "rule cc"
