@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* edgevision eval: how good is a model on labelled pictures? */
 #include <stdlib.h>
+#include <string.h>
 
 #include "tool.h"
 
 typedef struct eval_options {
     int32_t json, threads, batch, skip;
     double goal;
-    const char *out;
+    const char *out, *by;
 } eval_options;
 
 static int write_files(const ev_metrics *m, const ev_dataset *data, const char *const *names,
@@ -21,7 +22,74 @@ static int write_files(const ev_metrics *m, const ev_dataset *data, const char *
     return code ? code : save_confusion(m, names, path_join(path, out, "confusion.csv"));
 }
 
-static int print_result(const ev_metrics *m, const char *const *names, const eval_options *o)
+/* What a picture has in a column of the manifest, or as its group. */
+static const char *value_of(const ev_dataset *data, int32_t item, int32_t column)
+{
+    const char *value = column < 0 ? ev_dataset_group(data, item)
+                                   : ev_dataset_value(data, item, column);
+    return value ? value : "";
+}
+
+typedef struct slice {
+    const char *value;
+    int32_t pictures, right;
+} slice;
+
+static int by_value(const void *a, const void *b)
+{
+    return strcmp(((const slice *)a)->value, ((const slice *)b)->value);
+}
+
+/* Accuracy for each value of a column: per camera, per clip. */
+static int print_slices(const ev_metrics *m, const ev_dataset *data, const char *by, int32_t json)
+{
+    int32_t column = ev_dataset_column_index(data, by), n = 0;
+    int32_t count = (int32_t)ev_metrics_count(m);
+    text t = {0};
+    if (column < 0 && strcmp(by, "group") != 0) {
+        return fail(EXIT_USAGE, "--by %s: the data has no such column", by);
+    }
+    slice *slices = calloc((size_t)count + 1, sizeof *slices);
+    if (!slices) {
+        return fail(EXIT_MEMORY, "out of memory");
+    }
+    for (int32_t i = 0; i < count; i++) {
+        ev_prediction p;
+        EV_OPTIONS_INIT(&p);
+        if (ev_metrics_prediction(m, i, &p) == EV_OK) {
+            slice one = {value_of(data, p.item, column), 1, p.label == p.predicted};
+            slices[n++] = one;
+        }
+    }
+    qsort(slices, (size_t)n, sizeof *slices, by_value);
+    if (!json) {
+        text_add(&t, "\n%s\tpictures\tright\taccuracy_%%\n", by);
+    }
+    for (int32_t i = 0, next = 0; i < n; i = next) {
+        slice sum = {slices[i].value, 0, 0};
+        for (next = i; next < n && !strcmp(slices[next].value, sum.value); next++) {
+            sum.pictures++;
+            sum.right += slices[next].right;
+        }
+        if (json) {
+            text_add(&t, "{\"by\": ");
+            text_json(&t, by);
+            text_add(&t, ", \"value\": ");
+            text_json(&t, sum.value);
+            text_add(&t, ", \"pictures\": %d, \"right\": %d}\n", (int)sum.pictures,
+                     (int)sum.right);
+        } else {
+            text_add(&t, "%s\t%d\t%d\t%.1f\n", sum.value, (int)sum.pictures, (int)sum.right,
+                     100.0 * sum.right / sum.pictures);
+        }
+    }
+    free(slices);
+    print_table(&t, stdout);
+    return 0;
+}
+
+static int print_result(const ev_metrics *m, const ev_dataset *data, const char *const *names,
+                        const eval_options *o)
 {
     if (o->json) {
         text t = {0};
@@ -31,6 +99,10 @@ static int print_result(const ev_metrics *m, const char *const *names, const eva
         text_free(&t);
     } else {
         print_metrics(m, names, stdout);
+    }
+    int code = o->by ? print_slices(m, data, o->by, o->json) : 0;
+    if (code) {
+        return code;
     }
     if (o->goal > 0 && !(ev_metrics_accuracy(m) >= o->goal)) {
         return fail(EXIT_GOAL, "accuracy %.4f is below the goal of %.4f", ev_metrics_accuracy(m),
@@ -66,7 +138,7 @@ static int evaluate(ev_context *ctx, const char *model_path, const char *data_pa
         code = write_files(m, data, names, o->out);
     }
     if (!code) {
-        code = print_result(m, names, o);
+        code = print_result(m, data, names, o);
     }
     free(names);
     ev_metrics_destroy(m);
@@ -82,6 +154,8 @@ int verb_eval(int argc, char **argv)
         {"json", 0, OPTION_FLAG, &o.json, NULL, "for machines", 0, 0, NULL},
         {"out", 'o', OPTION_TEXT, &o.out, "DIR", "write predictions.csv and confusion.csv there",
          0, 0, NULL},
+        {"by", 0, OPTION_TEXT, &o.by, "COLUMN",
+         "also the accuracy for each value of a column of the\nmanifest, or of group", 0, 0, NULL},
         {"min-accuracy", 0, OPTION_REAL, &o.goal, "X", "exit code 1 below this, 0..1\n"
          "(default none)", 0, 1, NULL},
         {"skip-unreadable", 0, OPTION_FLAG, &o.skip, NULL, "leave out damaged pictures", 0, 0,

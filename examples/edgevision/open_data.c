@@ -8,9 +8,11 @@
 
 static const char *const manifest_names[] = {"manifest.csv", "truth.csv", NULL};
 
-/* Does a file in this folder carry counts in its name, as the paper's authors write them? */
-static bool has_count_names(const char *folder)
+/* Does a file in this folder, or in one in it, carry counts in its name, as the paper's authors
+   write them? */
+static bool has_count_names(const char *folder, int depth)
 {
+    char path[PATH_SIZE];
     DIR *d = opendir(folder);
     bool found = false;
     if (!d) {
@@ -19,6 +21,10 @@ static bool has_count_names(const char *folder)
     for (struct dirent *e = readdir(d); e && !found; e = readdir(d)) {
         found = strstr(e->d_name, "persons_") && strstr(e->d_name, "_dogs_") &&
                 strstr(e->d_name, "_bikes_");
+        if (!found && depth > 0 && e->d_name[0] != '.' &&
+            is_folder(path_join(path, folder, e->d_name))) {
+            found = has_count_names(path, depth - 1);
+        }
     }
     closedir(d);
     return found;
@@ -36,7 +42,7 @@ static ev_status read_data(ev_context *ctx, const char *path, const ev_dataset_o
             return ev_dataset_read_manifest(ctx, inside, opt, out);
         }
     }
-    if (has_count_names(path)) {
+    if (has_count_names(path, 1)) {
         return ev_dataset_scan_counts(ctx, path, out);
     }
     return ev_dataset_scan(ctx, path, opt, out);

@@ -166,6 +166,9 @@ check "... all pictures" says "^all${tab}20" out
 check "eval --json" exits 0 eval a/model.onnx a/test.csv --json -o judged
 check "... is JSON" json out
 check "... wrote its files" cmp -s judged/confusion.csv a/confusion.csv
+check "eval --by" exits 0 eval a a/test.csv --by group --json
+check "... is JSON" json out
+check "eval --by nothing" exits 2 eval a a/test.csv --by colour
 check "eval: goal not met" exits 1 eval a a/test.csv --min-accuracy 1
 first=$(sed -n '2s/,.*//p' a/predictions.csv)
 check "predict" exits 0 predict a "$first"
