@@ -92,7 +92,7 @@ int run_save_json(const run *r, const char *state)
 /* Options that may differ when a run goes on; what the command line says about them counts. */
 static bool may_change(const char *name)
 {
-    static const char *const names[] = {"threads", "quiet", "max-minutes", NULL};
+    static const char *const names[] = {"threads", "quiet", "json", "max-minutes", NULL};
     for (int i = 0; names[i]; i++) {
         if (!strcmp(names[i], name)) {
             return true;

@@ -10,7 +10,7 @@ enum { RUN_MAX_OPTIONS = 48 };
 
 typedef struct run_options {
     const char *arch, *out, *resume, *valid, *test;
-    int32_t size[2], epochs, patience, batch, optimizer, schedule, augment, by_group, threads;
+    int32_t size[2], epochs, patience, batch, optimizer, schedule, augment, by_group, threads, json;
     int32_t color, resize;
     double rate, dropout, l2, smoothing, max_minutes, mean, std;
     number_list split;

@@ -276,6 +276,18 @@ static double time_one(run *r)
     return ms;
 }
 
+static void print_result(const run *r)
+{
+    if (!r->opt.json) {
+        print_metrics(r->metrics, r->classes, stdout);
+        return;
+    }
+    text t = {0};
+    metrics_json(r->metrics, r->classes, &t);
+    text_add(&t, "\n");
+    print_table(&t, stdout);
+}
+
 static int judge(run *r)
 {
     char path[PATH_SIZE];
@@ -303,7 +315,7 @@ static int judge(run *r)
         code = draw_plots(r->opt.out);
     }
     if (!code) {
-        print_metrics(r->metrics, r->classes, stdout);
+        print_result(r);
         note("judged on the %s set; the model: %s", r->parts[PART_TEST] ? "test" : "validation",
              run_file(path, r, "model.onnx"));
     }
@@ -440,6 +452,7 @@ int verb_train(int argc, char **argv)
         {"seed", 0, OPTION_SEED, &o->seed, "N", "same seed, same model", 0, 0, NULL},
         {"threads", 0, OPTION_INT, &o->threads, "N", "0: all cores; changes no result", 0, 256,
          NULL},
+        {"json", 0, OPTION_FLAG, &o->json, NULL, "the result as JSON", 0, 0, NULL},
         {"quiet", 'q', OPTION_FLAG, &tool_quiet, NULL, "no progress on stderr", 0, 0, NULL},
     };
     syntax s = {.verb = "train", .usage = "DATA -o RUN [options]\n       edgevision train --resume "

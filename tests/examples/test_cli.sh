@@ -155,7 +155,8 @@ check "predictions: a line a test picture" [ \
     check "... says how to go on" says 'train --resume stopped'
     check "... run.json says stopped" says '"state": "stopped"' stopped/run.json
     check "report of an unfinished run: refused" exits 4 report stopped
-    check "resume after SIGTERM" exits 0 train --resume stopped
+    check "resume after SIGTERM" exits 0 train --resume stopped --json
+    check "... is JSON" json out
     check "... same model as the whole run" cmp -s whole/model.onnx stopped/model.onnx
 }
 
@@ -212,6 +213,11 @@ check "bench: goal not met" exits 1 bench a --runs 3 --max-ms 0.000001
 check "report" exits 0 report a -o page.html
 check "... whole" says '^</html>' page.html
 check "... needs no other file" sh -c "! grep -Eq '(src|href)=.?(http|[a-z]+/)' page.html"
+if command -v ffmpeg >/dev/null; then
+    ffmpeg -loglevel error -f rawvideo -pix_fmt rgb24 -s 48x32 -r 2 -i frames.rgb clip.mkv
+    check "frames" exits 0 frames clip.mkv --fps 1 -o clip --format png
+    check "... makes pictures" [ -s clip/clip.mkv_00001.png ]
+fi
 check "version --json" exits 0 version --json
 check "... is JSON" json out
 exit $failed
