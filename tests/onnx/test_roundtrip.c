@@ -165,6 +165,50 @@ START_TEST(files)
 }
 END_TEST
 
+/* Each file call fails in turn: an error with the path, and the old file is as it was. */
+START_TEST(faults_of_files)
+{
+    char dir[T_PATH], path[T_PATH];
+    size_t n_old = 0, n_now = 0;
+    t_folder(dir);
+    t_path(path, dir, "model.onnx");
+    ev_context *plain = t_context(NULL, 1);
+    ev_model *m = NULL, *none = NULL;
+    t_ok(drawn_model(plain, drawn_find("shapes"), &m));
+    t_ok(ev_model_save(m, path));
+    ev_model_destroy(m);
+    char *old = t_read(path, &n_old);
+    ev_status status = EV_ERR_IO;
+    long k = 1;
+    for (; status != EV_OK; k++) {
+        t_hooks h = {.fail_kind = T_FILE_ANY, .fail_call = k};
+        ev_context_options opt;
+        ev_context *ctx = NULL;
+        t_options(&h, true, &opt);
+        t_ok(ev_context_create(&opt, &ctx));
+        t_ok(drawn_model(ctx, drawn_find("norms"), &m));
+        status = ev_model_save(m, path);
+        ev_model_destroy(m);
+        ev_context_destroy(ctx);
+        ck_assert_int_eq(h.n_live, 0);
+        ck_assert(status == EV_OK || status == EV_ERR_IO);
+        if (status == EV_OK)
+            break;
+        ck_assert_ptr_nonnull(strstr(ev_last_error(), path));
+        char *now = t_read(path, &n_now);
+        bool same = n_now == n_old && memcmp(now, old, n_old) == 0;
+        t_ok(ev_model_load(plain, path, NULL, &none)); /* old or new, it is whole */
+        ck_assert(same || ev_model_n_weights(none) > 0); /* after the rename it is the new one */
+        ev_model_destroy(none);
+        free(now);
+    }
+    ck_assert_int_gt(k, 5);
+    free(old);
+    ev_context_destroy(plain);
+    t_folder_remove(dir);
+}
+END_TEST
+
 START_TEST(arguments)
 {
     ev_context *ctx = t_context(NULL, 1);
@@ -204,6 +248,7 @@ static Suite *suite(void)
     tcase_add_test(c, losses_and_labels_are_left_out);
     tcase_add_test(c, weights_are_aligned);
     tcase_add_test(c, files);
+    tcase_add_test(c, faults_of_files);
     tcase_add_test(c, arguments);
     suite_add_tcase(s, c);
     return s;
