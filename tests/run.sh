@@ -261,10 +261,12 @@ stage_abi() {
         -Dbench=disabled &&
         ninja --quiet -C "$BUILD/abi" -j "$JOBS" &&
         sh tests/abi/dump.sh "$BUILD/abi/lib/libedgevision.so" "$BUILD/abi/now.abi" || return 1
-    # Additions are fine; 1 and 2 are errors of abidiff, 8 is an incompatible change.
-    abidiff --no-added-syms tests/abi/edgevision.abi "$BUILD/abi/now.abi"
-    code=$?
-    [ $((code & 11)) = 0 ]
+    # New functions are fine.  Anything else needs eyes: a field at the end of an options struct may
+    # be added (then store the new dump), a removed or changed function may not.
+    abidiff --no-added-syms tests/abi/edgevision.abi "$BUILD/abi/now.abi" && return 0
+    echo "allowed by docs/api-stability.md? then: sh tests/abi/update-abi.sh" \
+        "$BUILD/abi/lib/libedgevision.so"
+    return 1
 }
 
 stage_asan() {

@@ -5,4 +5,5 @@
 set -eu
 headers=$(cd "$(dirname "$0")/../../include" && pwd)
 exec abidw --headers-dir "$headers" --no-corpus-path --no-comp-dir-path --no-show-locs \
-    --drop-private-types --out-file "$2" "$1"
+    --drop-private-types --exported-interfaces-only \
+    --out-file "$2" "$1"
