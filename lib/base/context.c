@@ -90,24 +90,29 @@ void ev_context_destroy(ev_context *ctx)
     evi_handle_end(ctx);
 }
 
+static bool is_context(const ev_context *ctx)
+{
+    return ctx != NULL && ctx->handle.magic == EVI_MAGIC_CONTEXT;
+}
+
 int32_t ev_context_threads(const ev_context *ctx)
 {
-    return ctx != NULL ? ctx->n_threads : 0;
+    return is_context(ctx) ? ctx->n_threads : 0;
 }
 
 uint32_t ev_context_cpu(const ev_context *ctx)
 {
-    return ctx != NULL ? ctx->cpu : 0;
+    return is_context(ctx) ? ctx->cpu : 0;
 }
 
 uint64_t ev_context_memory_bytes(const ev_context *ctx)
 {
-    return ctx != NULL ? atomic_load_explicit(&ctx->used, memory_order_relaxed) : 0;
+    return is_context(ctx) ? atomic_load_explicit(&ctx->used, memory_order_relaxed) : 0;
 }
 
 uint64_t ev_context_memory_peak_bytes(const ev_context *ctx)
 {
-    return ctx != NULL ? atomic_load_explicit(&ctx->peak, memory_order_relaxed) : 0;
+    return is_context(ctx) ? atomic_load_explicit(&ctx->peak, memory_order_relaxed) : 0;
 }
 
 /* ---- for the rest of the library ------------------------------------------------------------- */

@@ -305,14 +305,14 @@ ev_status ev_loader_next(ev_loader *loader, ev_tensor **images_out, const int32_
 {
     evi_slot *s = NULL;
     int32_t n = 0;
-    EVI_CHECK_POINTER(n_out);
-    *n_out = 0;
     if (images_out != NULL)
         *images_out = NULL;
     if (labels_out != NULL)
         *labels_out = NULL;
     if (items_out != NULL)
         *items_out = NULL;
+    EVI_CHECK_POINTER(n_out);
+    *n_out = 0;
     EVI_CHECK_HANDLE(loader, EVI_MAGIC_LOADER);
     if (loader->epoch < 0)
         EVI_TRY(ev_loader_start_epoch(loader, 0, 0));

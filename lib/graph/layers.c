@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The layer functions: options to attributes, weights declared, nodes added. */
 #include "graph/layers.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -83,6 +84,26 @@ static ev_status back_to(ev_model *m, mark at, ev_status status)
 
 /* ---- convolutions ---------------------------------------------------------------------------- */
 
+/* How a layer's weights start. */
+static ev_status check_init(int32_t init, float init_value, const char *function)
+{
+    if (init < EV_INIT_DEFAULT || init > EV_INIT_UNIFORM || !isfinite(init_value))
+        return evi_fail(EV_ERR_ARGUMENT, "%s: init %d with init_value %g is out of range", function,
+                        (int)init, (double)init_value);
+    return EV_OK;
+}
+
+/* Large enough for anything that fits into a picture, small enough for 32-bit products. */
+static ev_status check_window(const evi_attrs *a, const char *function)
+{
+    const int32_t most = 1 << 16;
+    for (int32_t i = 0; i < 2; i++)
+        if (a->kernel[i] < 1 || a->kernel[i] > most || a->dilation[i] < 1 || a->dilation[i] > most)
+            return evi_fail(EV_ERR_ARGUMENT, "%s: kernel %d or dilation %d is not in 1..%d",
+                            function, (int)a->kernel[i], (int)a->dilation[i], (int)most);
+    return EV_OK;
+}
+
 static ev_status conv_attrs(const ev_conv2d_options *o, int32_t kernel, bool transposed,
                             evi_attrs *a, const char *function)
 {
@@ -96,17 +117,19 @@ static ev_status conv_attrs(const ev_conv2d_options *o, int32_t kernel, bool tra
     a->output_pad[0] = o->output_pad_h;
     a->output_pad[1] = o->output_pad_w;
     a->groups = or_default(o->groups, 1);
+    EVI_TRY(check_window(a, function));
+    EVI_TRY(check_init(o->init, o->init_value, function));
     const int32_t pad[4] = {o->pad_top, o->pad_left, o->pad_bottom, o->pad_right};
     bool none_given = !pad[0] && !pad[1] && !pad[2] && !pad[3];
     bool same = none_given && !transposed && a->stride[0] == 1 && a->stride[1] == 1;
     for (int32_t i = 0; i < 4; i++) {
-        int32_t span = (a->kernel[i & 1] - 1) * a->dilation[i & 1];
-        int32_t half = i < 2 ? span / 2 : span - span / 2;
-        a->pad[i] = same ? half : or_default(pad[i], 0);
+        int64_t span = (a->kernel[i & 1] - 1) * (int64_t)a->dilation[i & 1];
+        int64_t half = i < 2 ? span / 2 : span - span / 2;
+        if (same && half > INT32_MAX)
+            return evi_fail(EV_ERR_SHAPE, "%s: the window covers %lld pixels", function,
+                            (long long)span + 1);
+        a->pad[i] = same ? (int32_t)half : or_default(pad[i], 0);
     }
-    if (kernel < 1 || kernel > 1 << 16 || o->init < 0 || o->init > EV_INIT_UNIFORM)
-        return evi_fail(EV_ERR_ARGUMENT, "%s: kernel %d or init %d is out of range", function,
-                        (int)kernel, (int)o->init);
     return EV_OK;
 }
 
@@ -199,6 +222,7 @@ ev_status ev_model_dense(ev_model *model, ev_value x, int32_t units, const ev_de
     EVI_BEGIN_LAYER(model, x, out);
     ev_dense_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_TRY(check_init(o.init, o.init_value, __func__));
     mark at = mark_here(model);
     return back_to(model, at, dense_layer(model, x, units, &o, out));
 }
@@ -269,6 +293,9 @@ static ev_status norm_layer(ev_model *m, ev_value x, const ev_norm_options *o, b
     if (edge->shape.rank < 2)
         return evi_fail(EV_ERR_SHAPE, "a norm takes [N,C,...]; the input has %d dimensions",
                         (int)edge->shape.rank);
+    if (!isfinite(o->epsilon) || !isfinite(o->momentum))
+        return evi_fail(EV_ERR_ARGUMENT, "a norm with epsilon %g and momentum %g",
+                        (double)o->epsilon, (double)o->momentum);
     static const struct {
         const char *part;
         int32_t trainable;

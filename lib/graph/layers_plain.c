@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The layer functions without weights: activations, elementwise, shapes, losses. */
 #include "graph/layers.h"
+#include <math.h>
 
 ev_status ev_model_activation(ev_model *model, ev_value x, int32_t activation, float alpha,
                               float beta, ev_value *out)
@@ -198,6 +199,16 @@ ev_status ev_model_identity(ev_model *model, ev_value x, ev_value *out)
 
 /* ---- losses ---------------------------------------------------------------------------------- */
 
+static ev_status check_loss(const ev_loss_options *o, const char *function)
+{
+    if (!(o->label_smoothing >= 0 && o->label_smoothing <= 1) || o->n_class_weights < 0 ||
+        !isfinite(o->temperature))
+        return evi_fail(EV_ERR_ARGUMENT, "%s: label_smoothing %g, temperature %g, %d class weights",
+                        function, (double)o->label_smoothing, (double)o->temperature,
+                        (int)o->n_class_weights);
+    return EV_OK;
+}
+
 ev_status ev_model_cross_entropy(ev_model *model, ev_value logits, ev_value labels,
                                  const ev_loss_options *opt, ev_value *out)
 {
@@ -205,10 +216,7 @@ ev_status ev_model_cross_entropy(ev_model *model, ev_value logits, ev_value labe
     EVI_TRY(evi_model_check_value(model, labels, __func__));
     ev_loss_options o;
     EVI_OPTIONS_READ(&o, opt);
-    if (!(o.label_smoothing >= 0 && o.label_smoothing <= 1) || o.n_class_weights < 0)
-        return evi_fail(EV_ERR_ARGUMENT,
-                        "ev_model_cross_entropy: label_smoothing %g, %d class weights",
-                        (double)o.label_smoothing, (int)o.n_class_weights);
+    EVI_TRY(check_loss(&o, __func__));
     evi_attrs a = evi_plain_attrs();
     a.smoothing = o.label_smoothing;
     int32_t inputs[3] = {logits, labels, EV_NO_VALUE};
@@ -233,6 +241,7 @@ ev_status ev_model_soft_cross_entropy(ev_model *model, ev_value logits, ev_value
     EVI_TRY(evi_model_check_value(model, target, __func__));
     ev_loss_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_TRY(check_loss(&o, __func__));
     evi_attrs a = evi_plain_attrs();
     a.alpha = o.temperature > 0 ? o.temperature : 1;
     const int32_t inputs[2] = {logits, target};
@@ -242,6 +251,8 @@ ev_status ev_model_soft_cross_entropy(ev_model *model, ev_value logits, ev_value
 static ev_status against(ev_model *m, const char *op, ev_value x, ev_value target, float value,
                          const char *function, ev_value *out)
 {
+    if (target == EV_NO_VALUE && !isfinite(value))
+        return evi_fail(EV_ERR_ARGUMENT, "%s: value is not finite", function);
     evi_attrs a = evi_plain_attrs();
     a.alpha = value;
     const int32_t inputs[2] = {x, target};

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Models: values and nodes, drawn by calls that check shapes at once. */
 #include "graph/graph.h"
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,9 +35,7 @@ ev_status ev_model_create(ev_context *ctx, ev_model **out)
 
 ev_model *ev_model_ref(ev_model *model)
 {
-    if (model != NULL && model->handle.magic == EVI_MAGIC_MODEL)
-        atomic_fetch_add(&model->handle.refs, 1);
-    return model;
+    return evi_handle_ref(model, EVI_MAGIC_MODEL);
 }
 
 static void free_ports(evi_port *ports, int32_t n)
@@ -153,7 +152,9 @@ ev_status evi_model_add_input(ev_model *model, const char *name, int32_t type, i
     EVI_TRY(check_name(name, "input"));
     if (evi_type_bytes(type) == 0)
         return evi_fail(EV_ERR_ARGUMENT, "input '%s': there is no type %d", name, (int)type);
-    if (rank < 0 || rank > EV_MAX_RANK || (rank > 0 && dims == NULL))
+    if (rank > 0 && dims == NULL)
+        return evi_fail(EV_ERR_ARGUMENT, "input '%s': dims is NULL", name);
+    if (rank < 0 || rank > EV_MAX_RANK)
         return evi_fail(EV_ERR_SHAPE, "input '%s': rank %d is not 0..%d", name, (int)rank,
                         EV_MAX_RANK);
     int64_t drawn[EV_MAX_RANK];
@@ -249,6 +250,8 @@ ev_status ev_model_parameter(ev_model *model, const char *name, int32_t rank, co
     EVI_CHECK_POINTER(name);
     if (init < EV_INIT_DEFAULT || init > EV_INIT_UNIFORM)
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_parameter: init %d is not EV_INIT_*", (int)init);
+    if (!isfinite(init_value))
+        return evi_fail(EV_ERR_ARGUMENT, "ev_model_parameter: init_value is not finite");
     evi_param p = {
         .name = (char *)(uintptr_t)name, .trainable = 1, .init = init, .init_value = init_value};
     EVI_TRY(evi_shape_set(&p.shape, rank, dims, name));

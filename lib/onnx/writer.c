@@ -427,10 +427,12 @@ ev_status ev_model_save(const ev_model *model, const char *path)
 
 ev_status ev_model_save_memory(const ev_model *model, void **data_out, uint64_t *n_bytes_out)
 {
+    if (data_out != NULL)
+        *data_out = NULL;
+    if (n_bytes_out != NULL)
+        *n_bytes_out = 0;
     EVI_CHECK_POINTER(data_out);
-    *data_out = NULL;
     EVI_CHECK_POINTER(n_bytes_out);
-    *n_bytes_out = 0;
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     return save(model, NULL, data_out, n_bytes_out);
 }

@@ -139,9 +139,9 @@ ev_status evi_train_tell_epoch(ev_trainer *t)
 ev_status ev_trainer_end_epoch(ev_trainer *trainer, double valid_loss, double valid_accuracy,
                                int32_t *stop_out)
 {
-    EVI_CHECK_HANDLE(trainer, EVI_MAGIC_TRAINER);
     if (stop_out != NULL)
         *stop_out = 0;
+    EVI_CHECK_HANDLE(trainer, EVI_MAGIC_TRAINER);
     EVI_TRY(evi_train_end_epoch(trainer, valid_loss, valid_accuracy));
     if (stop_out != NULL)
         *stop_out = evi_train_is_over(trainer);

@@ -2,6 +2,7 @@
 /* Generator and discriminator of a CycleGAN (Zhu, Park, Isola, Efros 2017), and the variants that
  * the paper's authors' code has. */
 #include "zoo/draw.h"
+#include <math.h>
 
 static ev_status check_range(int32_t value, int32_t low, int32_t high, const char *what)
 {
@@ -21,6 +22,8 @@ static ev_status common_defaults(int32_t *width, int32_t *height, int32_t *chann
     *base_width = *base_width == 0 ? 64 : *base_width;
     *init_value = *init_value == 0 ? 0.02f : *init_value;
     *init = *init == 0 ? EV_INIT_NORMAL : *init;
+    if (!isfinite(*init_value))
+        return evi_fail(EV_ERR_ARGUMENT, "init_value is not finite");
     EVI_TRY(check_range(*width, 1, 65535, "image_width"));
     EVI_TRY(check_range(*height, 1, 65535, "image_height"));
     EVI_TRY(check_range(*channels, 1, 4096, "channels"));
