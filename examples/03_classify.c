@@ -20,20 +20,6 @@ static int check(ev_status status)
     return status != EV_OK;
 }
 
-/* How this model wants its pixels: from the notes in its file. */
-static ev_status read_notes(const ev_model *model, ev_pixel_options *pixels)
-{
-    ev_preprocess notes;
-    EV_OPTIONS_INIT(&notes);
-    EV_OPTIONS_INIT(pixels);
-    ev_status status = ev_model_preprocess(model, &notes);
-    pixels->resize = notes.resize;
-    pixels->color_order = notes.bgr ? EV_PIXEL_BGR : EV_PIXEL_RGB;
-    memcpy(pixels->mean, notes.mean, sizeof pixels->mean);
-    memcpy(pixels->std, notes.std, sizeof pixels->std);
-    return status;
-}
-
 static void print_best(const ev_model *model, const ev_tensor *logits, const char *path)
 {
     const float *value = ev_tensor_data(logits);
@@ -57,6 +43,7 @@ int main(int argc, char **argv)
     int64_t dims[EV_MAX_RANK];
     int bad = 0;
 
+    EV_OPTIONS_INIT(&pixels);
     if (argc < 3) {
         fprintf(stderr, "usage: %s model.onnx picture.jpg ...\n", argv[0]);
         return 2;
@@ -64,7 +51,8 @@ int main(int argc, char **argv)
     /* A model is loaded once; a plan makes it ready; a session has the memory for runs.  After the
        first run nothing is allocated any more. */
     if (check(ev_context_create(NULL, &ctx)) ||
-        check(ev_model_load(ctx, argv[1], NULL, &model)) || check(read_notes(model, &pixels)) ||
+        check(ev_model_load(ctx, argv[1], NULL, &model)) ||
+        check(ev_model_pixel_options(model, &pixels)) ||
         check(ev_plan_create(ctx, model, NULL, &plan)) ||
         check(ev_session_create(plan, &session))) {
         return 1;

@@ -18,23 +18,17 @@ int open_model(ev_context *ctx, const char *path, ev_model **out)
 int model_pixels(const ev_model *model, ev_pixel_options *pixels, int32_t *width, int32_t *height,
                  int32_t *channels)
 {
-    ev_preprocess prepare;
     int64_t dims[EV_MAX_RANK];
-    EV_OPTIONS_INIT(&prepare);
     EV_OPTIONS_INIT(pixels);
     if (ev_model_n_inputs(model) != 1 || ev_model_input_dims(model, 0, dims) != 4 ||
         (dims[1] != 1 && dims[1] != 3)) {
         return fail(EXIT_MODEL, "the model has no single input [N,3,H,W] or [N,1,H,W], so it "
                                 "takes no pictures; edgevision inspect shows its inputs");
     }
-    ev_status status = ev_model_preprocess(model, &prepare);
+    ev_status status = ev_model_pixel_options(model, pixels);
     if (status != EV_OK) {
         return fail_status(EXIT_MODEL, status, NULL);
     }
-    pixels->resize = prepare.resize;
-    pixels->color_order = prepare.bgr ? EV_PIXEL_BGR : EV_PIXEL_RGB;
-    memcpy(pixels->mean, prepare.mean, sizeof pixels->mean);
-    memcpy(pixels->std, prepare.std, sizeof pixels->std);
     *width = (int32_t)dims[3];
     *height = (int32_t)dims[2];
     *channels = (int32_t)dims[1];

@@ -316,6 +316,8 @@ EV_API void ev_string_destroy(char *text);
 EV_API ev_status ev_model_set_meta(ev_model *model, const char *key, const char *value);
 /** Borrowed; NULL when there is none. */
 EV_API const char *ev_model_meta(const ev_model *model, const char *key);
+/** Key of note @p index, borrowed, in no particular order; NULL past the last. */
+EV_API const char *ev_model_meta_key(const ev_model *model, int32_t index);
 
 /** What to do to a picture before the model sees it; kept in the model's metadata. */
 typedef struct ev_preprocess {

@@ -381,6 +381,17 @@ EV_API ev_status ev_trainer_save(ev_trainer *trainer, const char *path);
  */
 EV_API ev_status ev_trainer_resume(ev_trainer *trainer, const char *path);
 
+/**
+ * How pictures become this model's input, from the notes in its file: what ev_image_to_tensor() and
+ * ev_loader_create() take.
+ *
+ * @param out [borrow] struct_size set by EV_OPTIONS_INIT; filled
+ * @return EV_OK; EV_ERR_ARGUMENT
+ *
+ * Threads: any, as long as nobody changes the model.  Since: 0.1
+ */
+EV_API ev_status ev_model_pixel_options(const ev_model *model, ev_pixel_options *out);
+
 /* ---- how good is it? ------------------------------------------------------------------------- */
 
 /** How to evaluate.  Zero means the default everywhere. */

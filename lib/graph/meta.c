@@ -71,6 +71,13 @@ const char *ev_model_meta(const ev_model *model, const char *key)
     return entry == NULL ? NULL : entry->value;
 }
 
+const char *ev_model_meta_key(const ev_model *model, int32_t index)
+{
+    if (evi_check_handle(model, EVI_MAGIC_MODEL, __func__, "model") != EV_OK)
+        return NULL;
+    return index < 0 || index >= model->n_meta ? NULL : model->meta[index].key;
+}
+
 /* ---- classes: one note each, "edgevision.class.0" ... ---------------------------------------- */
 
 static const char *class_key(int32_t index, char key[64])

@@ -113,27 +113,36 @@ ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o
 
 /* ---- pictures in front --------------------------------------------------------------------- */
 
+ev_status ev_model_pixel_options(const ev_model *model, ev_pixel_options *out)
+{
+    ev_preprocess notes;
+    ev_pixel_options pixels;
+    EVI_CHECK_POINTER(out);
+    EV_OPTIONS_INIT(&notes);
+    EV_OPTIONS_INIT(&pixels);
+    EVI_TRY(ev_model_preprocess(model, &notes));
+    pixels.resize = notes.resize;
+    pixels.color_order = notes.bgr != 0 ? EV_PIXEL_BGR : EV_PIXEL_RGB;
+    memcpy(pixels.mean, notes.mean, sizeof(pixels.mean));
+    memcpy(pixels.std, notes.std, sizeof(pixels.std));
+    return evi_options_write(out, &pixels, sizeof(pixels), __func__);
+}
+
 ev_status evi_model_loader(ev_context *ctx, ev_model *model, ev_dataset *dataset,
                            ev_loader_options *options, ev_loader **out)
 {
     int64_t input[3];
     int32_t n_classes = 0;
-    ev_preprocess prepare;
     ev_pixel_options pixels;
-    EV_OPTIONS_INIT(&prepare);
     EV_OPTIONS_INIT(&pixels);
     EVI_TRY(evi_classifier_shape(model, "pictures", input, &n_classes));
-    EVI_TRY(ev_model_preprocess(model, &prepare));
+    EVI_TRY(ev_model_pixel_options(model, &pixels));
     if (ev_dataset_classes(dataset) > n_classes)
         return evi_fail(EV_ERR_SHAPE, "the dataset has %d classes, the model tells %d apart",
                         (int)ev_dataset_classes(dataset), (int)n_classes);
     if (input[0] != 1 && input[0] != 3)
         return evi_fail(EV_ERR_SHAPE, "pictures have 1 or 3 channels, the model's input has %d",
                         (int)input[0]);
-    pixels.resize = prepare.resize;
-    pixels.color_order = prepare.bgr != 0 ? EV_PIXEL_BGR : EV_PIXEL_RGB;
-    memcpy(pixels.mean, prepare.mean, sizeof(pixels.mean));
-    memcpy(pixels.std, prepare.std, sizeof(pixels.std));
     options->channels = (int32_t)input[0];
     options->height = (int32_t)input[1];
     options->width = (int32_t)input[2];
