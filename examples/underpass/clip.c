@@ -21,6 +21,7 @@
 #define FAR_START_Z 22.5f       /* behind the bend outside */
 #define NEAR_START_Z (-1.5f)    /* under the camera */
 #define ANOTHER_SUBJECT 0.66f   /* chance of somebody else coming along, and again */
+#define ANOTHER_WALKER 0.30f    /* the same where the first has a dog: more clips, each shorter */
 #define PAUSE_CHANCE 0.14f
 #define COMPANION_CHANCE 0.25f  /* of the others: walk side by side with the first */
 
@@ -32,17 +33,19 @@ static void track_plan(clip_track *t, rng *r, int label, float start)
     t->start_s = start;
     t->towards = rng_chance(r, 0.5f);
     t->weave = rng_range(r, 0.05f, 0.4f);
+    t->wave = rng_range(r, 0.15f, 0.5f);
     /* walkers keep to the left of the line, riders to the right, and many do not care */
     if (label == SCENE_BICYCLIST) {
-        t->speed = clampf(2.4f + 0.6f * rng_normal(r), 1.2f, 5.0f);
+        /* riders use the width, so that most are seen somewhat from the side */
+        t->weave = rng_range(r, 0.5f, 1.4f);
+        t->wave = rng_range(r, 0.3f, 0.6f);
+        t->speed = clampf(2.1f + 0.5f * rng_normal(r), 1.2f, 4.5f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, 0.4f, 1.9f) : rng_range(r, -1.9f, 0.4f);
     } else {
         t->speed = clampf(1.15f + 0.20f * rng_normal(r), 0.55f, 2.4f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, -1.9f, 0.1f) : rng_range(r, 0.1f, 1.9f);
         if (label == SCENE_PEDESTRIAN && rng_chance(r, 0.06f))
             t->speed *= 1.9f; /* a runner */
-        if (label == SCENE_DOG_WALKER)
-            t->speed *= 0.85f;
     }
     t->pauses = label != SCENE_BICYCLIST && rng_chance(r, PAUSE_CHANCE);
     t->pause_z = rng_range(r, 3.5f, 11.0f);
@@ -80,7 +83,8 @@ void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t d
         return;
     c->n_tracks = 1;
     track_plan(&c->tracks[0], &r, label, 0.0f);
-    while (c->n_tracks < SCENE_MAX_SUBJECTS && rng_chance(&r, ANOTHER_SUBJECT))
+    float more = label == SCENE_DOG_WALKER ? ANOTHER_WALKER : ANOTHER_SUBJECT;
+    while (c->n_tracks < SCENE_MAX_SUBJECTS && rng_chance(&r, more))
         another_track(c, &r);
 }
 
@@ -100,7 +104,7 @@ static bool track_at(const clip_track *t, double time, scene_subject *s)
     if (z < NEAR_START_Z - 0.5f || z > FAR_START_Z + 0.5f)
         return false;
     rng   r = rng_make(t->look, 4);
-    float wave = rng_range(&r, 0.15f, 0.5f), shift = rng_range(&r, 0.0f, 6.0f);
+    float wave = t->wave, shift = rng_range(&r, 0.0f, 6.0f);
     float beyond = fmaxf(z - PATH_BEND_Z, 0.0f);
     bool  wheels = t->label == SCENE_BICYCLIST;
     s->look = t->look;

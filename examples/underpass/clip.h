@@ -20,6 +20,7 @@ typedef struct clip_track {
     float    speed;   /* metres a second */
     float    lane;    /* x */
     float    weave;   /* how far from the lane, metres */
+    float wave;    /* of the weaving, radians a metre */
     bool     towards; /* comes towards the camera */
     bool     pauses;  /* stops once on the way */
     float    pause_z, pause_s;
