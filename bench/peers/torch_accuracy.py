@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The accuracy that PyTorch reaches on the same pictures, split, net and settings:
 torch_accuracy.py ROOT TRAIN.csv VALID.csv TEST.csv ARCH SIZE EPOCHS PATIENCE DROPOUT SEED
-Manifests have the columns path and label; paths are relative to ROOT.  Values (x - 0.5) / 0.25, He normal
+Manifests have the columns path and label; paths are relative to ROOT.  Values
+(x - 0.5) / 0.25, He normal
 start, Adam 1e-3, batch 32, the weights of the epoch with the lowest validation loss."""
 import copy
 import csv
@@ -90,7 +91,8 @@ model.load_state_dict(best)
 _, said = evaluate(model, test_x, test_y)
 cameras = {}
 for path, right in zip(test_paths, (said == test_y).tolist()):
-    cameras.setdefault(os.path.relpath(os.path.join(root, path), root).split("/")[0], []).append(right)
+    camera = os.path.relpath(os.path.join(root, path), root).split("/")[0]
+    cameras.setdefault(camera, []).append(right)
 print(json.dumps({
     "bench": "torch", "seed": seed, "accuracy": (said == test_y).float().mean().item(),
     "epochs": epoch + 1, "seconds": time.time() - begin,

@@ -54,4 +54,5 @@ while len(ms) < 3 or time.perf_counter() - begin < seconds:
     step()
     ms.append((time.perf_counter() - t) * 1e3)
 ms.sort()
-print(json.dumps({"bench": "torch", "min_ms": ms[0], "median_ms": ms[len(ms) // 2], "runs": len(ms)}))
+print(json.dumps({"bench": "torch", "min_ms": ms[0], "median_ms": ms[len(ms) // 2],
+                  "runs": len(ms)}))

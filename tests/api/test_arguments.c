@@ -52,7 +52,7 @@ static void check_cleared(const api_function *f, const api_slot *a, const char *
     }
 }
 
-/* The function, the argument or field, or at least its value (a layer that is refused by its name). */
+/* The function, the argument or field, or at least its value (a layer refused by its name). */
 static bool line_names(const char *line, const api_function *f, const api_argument *arg,
                        const variant *v)
 {
