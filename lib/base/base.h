@@ -136,6 +136,9 @@ double evi_seconds(void); /* monotonic clock */
 
 /* ---- files: file.c --------------------------------------------------------------------------- */
 
+/* EV_ERR_IO, "path: cannot read: reason"; result is a negative errno. */
+ev_status evi_io_fail(const char *path, const char *what, int64_t result);
+
 /* Whole file into one block (evi_free); EV_ERR_IO names path and reason; more than limit bytes is
  * EV_ERR_FORMAT.  One zero byte follows the content and is not counted. */
 ev_status evi_file_read(ev_context *ctx, const char *path, uint64_t limit, void *out,

@@ -110,7 +110,7 @@ void evi_files_default(ev_file_hooks *hooks)
 
 /* ---- calls through the hooks ----------------------------------------------------------------- */
 
-static ev_status io_fail(const char *path, const char *what, int64_t result)
+ev_status evi_io_fail(const char *path, const char *what, int64_t result)
 {
     char reason[128];
     int number = result >= -65535 && result < 0 ? (int)-result : EIO;
@@ -138,7 +138,7 @@ static ev_status open_path(ev_context *ctx, const char *path, int32_t mode, int6
     void *user;
     const ev_file_hooks *f = evi_files(ctx, &user);
     RETRYING(*out, f->open(user, path, mode));
-    return *out >= 0 ? EV_OK : io_fail(path, mode == 0 ? "open" : "create", *out);
+    return *out >= 0 ? EV_OK : evi_io_fail(path, mode == 0 ? "open" : "create", *out);
 }
 
 static ev_status read_all(ev_context *ctx, const char *path, int64_t handle, uint64_t limit,
@@ -149,7 +149,7 @@ static ev_status read_all(ev_context *ctx, const char *path, int64_t handle, uin
     int64_t n;
     RETRYING(n, f->size(user, handle));
     if (n < 0)
-        return io_fail(path, "read", n);
+        return evi_io_fail(path, "read", n);
     /* One byte more than the size: the last read finds the end, and the byte stays zero. */
     uint64_t capacity = (uint64_t)n + 1, length = 0;
     if ((uint64_t)n <= limit)
@@ -164,7 +164,7 @@ static ev_status read_all(ev_context *ctx, const char *path, int64_t handle, uin
         uint64_t room = EVI_MIN(capacity - length, PIECE_BYTES);
         RETRYING(n, f->read(user, handle, *data + length, room));
         if (n < 0 || (uint64_t)n > room)
-            return io_fail(path, "read", n);
+            return evi_io_fail(path, "read", n);
         if (n == 0) {
             (*data)[length] = '\0';
             *length_out = length;
@@ -189,7 +189,7 @@ ev_status evi_file_read(ev_context *ctx, const char *path, uint64_t limit, void 
         read_all(ctx, path, handle, EVI_MIN(limit, EVI_SIZE_MAX / 4), &data, n_bytes_out);
     RETRYING(closed, f->close(user, handle));
     if (status == EV_OK && closed < 0)
-        status = io_fail(path, "close", closed);
+        status = evi_io_fail(path, "close", closed);
     if (status != EV_OK) {
         evi_free(data);
         *n_bytes_out = 0;
@@ -264,7 +264,7 @@ static ev_status write_through(evi_writer *w, const char *from, uint64_t n_bytes
         uint64_t piece = EVI_MIN(n_bytes, PIECE_BYTES);
         RETRYING(n, f->write(user, w->handle, from, piece));
         if (n <= 0 || (uint64_t)n > piece) /* zero bytes for ever would hang us */
-            return writer_fail(w, io_fail(w->tmp, "write", n));
+            return writer_fail(w, evi_io_fail(w->tmp, "write", n));
         from += n;
         n_bytes -= (uint64_t)n;
     }
@@ -300,7 +300,7 @@ static ev_status writer_close(evi_writer *w)
     w->handle = -1; /* closed, whatever the answer: a second close could hit another's handle */
     if (handle >= 0)
         RETRYING(n, f->close(user, handle));
-    return n >= 0 ? EV_OK : io_fail(w->tmp, "close", n);
+    return n >= 0 ? EV_OK : evi_io_fail(w->tmp, "close", n);
 }
 
 void evi_writer_abandon(evi_writer *w)
@@ -324,10 +324,10 @@ static ev_status writer_finish(evi_writer *w)
     EVI_TRY(writer_flush(w));
     RETRYING(n, f->sync(user, w->handle));
     if (n < 0)
-        return io_fail(w->tmp, "sync", n);
+        return evi_io_fail(w->tmp, "sync", n);
     EVI_TRY(writer_close(w));
     RETRYING(n, f->rename(user, w->tmp, w->path));
-    return n >= 0 ? EV_OK : io_fail(w->path, "replace", n);
+    return n >= 0 ? EV_OK : evi_io_fail(w->path, "replace", n);
 }
 
 ev_status evi_writer_commit(evi_writer *w)

@@ -96,15 +96,15 @@ static ev_status read_entries(ev_context *ctx, const char *path, bool follow, ev
 {
     DIR *dir = opendir(path);
     if (dir == NULL)
-        return evi_fail(errno == ENOMEM ? EV_ERR_MEMORY : EV_ERR_IO, "%s: %s", path,
-                        strerror(errno));
+        return errno == ENOMEM ? evi_fail(EV_ERR_MEMORY, "%s: no memory to list it", path)
+                               : evi_io_fail(path, "list", -errno);
     ev_status status = EV_OK;
     while (status == EV_OK) {
         errno = 0;
         struct dirent *found = readdir(dir);
         if (found == NULL) {
             if (errno != 0)
-                status = evi_fail(EV_ERR_IO, "%s: %s", path, strerror(errno));
+                status = evi_io_fail(path, "list", -errno);
             break;
         }
         if (found->d_name[0] != '.')

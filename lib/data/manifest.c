@@ -149,7 +149,7 @@ static ev_status absolute(ev_context *ctx, const char *path, evi_text *out)
     evi_text_start(out, ctx);
     if (path[0] != '/') {
         if (getcwd(here, sizeof(here)) == NULL)
-            return evi_fail(EV_ERR_IO, "working directory: %s", strerror(errno));
+            return evi_io_fail("working directory", "find", -errno);
         evi_text_add(out, "%s", strcmp(here, "/") == 0 ? "" : here);
     }
     evi_text_bytes(out, "", 0); /* there is a text, even of the root */
