@@ -2,8 +2,8 @@
 """The accuracy that PyTorch reaches on the same pictures, split, net and settings:
 torch_accuracy.py ROOT TRAIN.csv VALID.csv TEST.csv ARCH SIZE EPOCHS PATIENCE DROPOUT SEED
 Manifests have the columns path and label; paths are relative to ROOT.  Values
-(x - 0.5) / 0.25, He normal
-start, Adam 1e-3, batch 32, the weights of the epoch with the lowest validation loss."""
+(x - 0.5) / 0.25, He normal start, Adam 1e-3, batch 32, the weights of the epoch with the lowest
+validation loss."""
 import copy
 import csv
 import json

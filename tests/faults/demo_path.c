@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The demo's path (scan, cap, split, draw, train, evaluate, save, load, predict) with every
- * allocation failing in turn: an error each time, nothing leaked, and the old model file stays whole. */
+ * allocation failing in turn: an error each time, nothing leaked, and the old model file stays
+ * whole. */
 #include "support.h"
 #include <edgevision/edgevision.h>
 #include <sys/stat.h>
