@@ -96,7 +96,7 @@ static ev_status check_init(int32_t init, float init_value, const char *function
 /* Large enough for anything that fits into a picture, small enough for 32-bit products. */
 static ev_status check_window(const evi_attrs *a, const char *function)
 {
-    const int32_t most = 1 << 16;
+    const int32_t most = 65535;
     for (int32_t i = 0; i < 2; i++)
         if (a->kernel[i] < 1 || a->kernel[i] > most || a->dilation[i] < 1 || a->dilation[i] > most)
             return evi_fail(EV_ERR_ARGUMENT, "%s: kernel %d or dilation %d is not in 1..%d",

@@ -2,6 +2,9 @@
 #include "ops/window.h"
 #include "ops/check.h"
 
+/* What a model file may hold, so that whatever is drawn can be saved and loaded. */
+#define WINDOW_MAX 65535
+
 ev_status evi_window_check(const evi_attrs *a, const evi_shape *x)
 {
     if (x->rank < 3 || x->rank > 4)
@@ -17,6 +20,13 @@ ev_status evi_window_check(const evi_attrs *a, const evi_shape *x)
             return evi_fail(EV_ERR_ARGUMENT, "dilation %d, %d must be at least 1",
                             (int)a->dilation[0], (int)a->dilation[1]);
     }
+    for (int32_t i = 0; i < 2; i++)
+        if (a->kernel[i] > WINDOW_MAX || a->stride[i] > WINDOW_MAX || a->dilation[i] > WINDOW_MAX ||
+            a->pad[i] > WINDOW_MAX || a->pad[i + 2] > WINDOW_MAX || a->output_pad[i] > WINDOW_MAX)
+            return evi_fail(EV_ERR_ARGUMENT,
+                            "kernel %d, stride %d, dilation %d, padding %d and %d: at most %d",
+                            (int)a->kernel[i], (int)a->stride[i], (int)a->dilation[i],
+                            (int)a->pad[i], (int)a->pad[i + 2], WINDOW_MAX);
     for (int32_t i = 0; i < 4; i++)
         if (a->pad[i] < 0)
             return evi_fail(EV_ERR_UNSUPPORTED, "padding %d is negative", (int)a->pad[i]);

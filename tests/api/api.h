@@ -116,8 +116,8 @@ struct api_world {
     ev_tensor *outputs[4];
     ev_feed feeds[4];
     void *out[64], *out2[8], *out3[8], *out4[8];
-    void *memory, *leaks, *epoch, *prediction, *preprocess, *row;
-    void *blocks[6]; /* of these structs */
+    void *blocks[64]; /* structs for the library to fill, the last ones made */
+    int32_t n_blocks;
     unsigned char buffer[1536];
     const void *model_bytes, *picture;
     uint64_t n_model_bytes, n_picture;
@@ -132,6 +132,8 @@ ev_status api_world_start(const ev_context_options *opt, const char *dir, api_wo
 void api_world_end(api_world *w);
 /* An object of the world by kind (API_ev_...); NULL when the world has none. */
 void *api_world_object(const api_world *w, int32_t handle);
+/* A struct of n bytes to fill, stamped, in a block of its own: writing past it is found. */
+void *api_block(api_world *w, size_t n);
 int32_t api_swallow(void *user, const void *bytes, uint64_t n);
 
 /* End what a successful call gave: handles, texts, bytes. */

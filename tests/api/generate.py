@@ -140,6 +140,8 @@ def write_function(out, entry, table, handles, structs):
         arguments.append((text, argument, found))
         member = MEMBERS.get(found[0], 'fn' if found[0] == 'FN' else 'p')
         value = table.find('value', name, argument, found[1] or found[0])
+        if found[0] == 'STRUCT_OUT':
+            value = 'api_block(w, sizeof(%s))' % found[1]
         if value is None:
             known = False
             value = '0'

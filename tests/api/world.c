@@ -104,21 +104,14 @@ static void plain(api_world *w)
     }
 }
 
-/* Structs that the library fills lie in blocks of their own: writing past them is found. */
-static ev_status blocks(api_world *w)
+void *api_block(api_world *w, size_t n)
 {
-    static const size_t sizes[6] = {sizeof(ev_memory),     sizeof(ev_leak_report),
-                                    sizeof(ev_epoch),      sizeof(ev_prediction),
-                                    sizeof(ev_preprocess), sizeof(ev_zoo_row)};
-    void **places[6] = {&w->memory, &w->leaks, &w->epoch, &w->prediction, &w->preprocess, &w->row};
-    for (int32_t i = 0; i < 6; i++) {
-        w->blocks[i] = malloc(sizes[i]);
-        if (w->blocks[i] == NULL)
-            return EV_ERR_MEMORY;
-        TRY(ev_options_init(w->blocks[i], sizes[i]));
-        *places[i] = w->blocks[i];
-    }
-    return EV_OK;
+    void **place = &w->blocks[w->n_blocks++ % 64];
+    free(*place);
+    *place = malloc(n);
+    if (*place != NULL)
+        (void)ev_options_init(*place, n);
+    return *place;
 }
 
 /* ---- files ----------------------------------------------------------------------------------- */
@@ -255,7 +248,6 @@ ev_status api_world_start(const ev_context_options *opt, const char *dir, api_wo
     memset(w, 0, sizeof(*w));
     plain(w);
     paths(w, dir);
-    TRY(blocks(w));
     TRY(ev_context_create(opt, &w->ctx));
     TRY(world_tensors(w));
     TRY(world_data(w));
@@ -290,7 +282,7 @@ void api_world_end(api_world *w)
     ev_tensor_destroy(w->label_tensor);
     ev_tensor_destroy(w->tensor);
     ev_context_destroy(w->ctx);
-    for (int32_t i = 0; i < 6; i++)
+    for (int32_t i = 0; i < 64; i++)
         free(w->blocks[i]);
 }
 
