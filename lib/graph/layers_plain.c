@@ -99,9 +99,9 @@ ev_status ev_model_flatten(ev_model *model, ev_value x, int32_t axis, ev_value *
 
 static ev_status set_list(evi_list *list, int32_t n, const int64_t *numbers, const char *function)
 {
-    if (n < 0 || n > EVI_MAX_LIST || (n > 0 && numbers == NULL))
-        return evi_fail(EV_ERR_ARGUMENT, "%s: %d numbers are not 0..%d", function, (int)n,
-                        EVI_MAX_LIST);
+    if (n < 0 || n > EV_MAX_RANK || (n > 0 && numbers == NULL))
+        return evi_fail(EV_ERR_ARGUMENT, "%s: %d numbers at %s, not 0..%d", function, (int)n,
+                        numbers == NULL ? "NULL" : "a list", EV_MAX_RANK);
     list->n = n;
     list->set = 1;
     for (int32_t i = 0; i < n; i++)
@@ -122,8 +122,8 @@ ev_status ev_model_transpose(ev_model *model, ev_value x, int32_t rank, const in
                              ev_value *out)
 {
     EVI_BEGIN_LAYER(model, x, out);
-    int64_t wide[EVI_MAX_LIST];
-    for (int32_t i = 0; order != NULL && i < EVI_MIN(rank, EVI_MAX_LIST); i++)
+    int64_t wide[EV_MAX_RANK];
+    for (int32_t i = 0; order != NULL && i < EVI_MIN(rank, EV_MAX_RANK); i++)
         wide[i] = order[i];
     evi_attrs a = evi_plain_attrs();
     EVI_TRY(set_list(&a.list, rank, order == NULL ? NULL : wide, __func__));

@@ -150,7 +150,7 @@ ev_status evi_model_add_input(ev_model *model, const char *name, int32_t type, i
 {
     *out = EV_NO_VALUE;
     EVI_TRY(check_name(name, "input"));
-    if (evi_type_bytes(type) == 0)
+    if (evi_type_bytes(type) == 0 || type > EV_TYPE_BOOL) /* the others are reserved */
         return evi_fail(EV_ERR_ARGUMENT, "input '%s': there is no type %d", name, (int)type);
     if (rank > 0 && dims == NULL)
         return evi_fail(EV_ERR_ARGUMENT, "input '%s': dims is NULL", name);
@@ -188,7 +188,8 @@ ev_status ev_model_input(ev_model *model, const char *name, int32_t type, int32_
     EVI_CHECK_POINTER(out);
     *out = EV_NO_VALUE;
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
-    for (int32_t i = 1; dims != NULL && i < rank; i++)
+    EVI_CHECK_POINTER(name);
+    for (int32_t i = 1; dims != NULL && i < EVI_MIN(rank, EV_MAX_RANK); i++)
         if (dims[i] < 0)
             return evi_fail(EV_ERR_SHAPE, "ev_model_input: '%s': only dimension 0 may be -1", name);
     return evi_model_add_input(model, name, type, rank, dims, NULL, out);

@@ -107,8 +107,8 @@ struct api_world {
     ev_trainer *trainer; /* one step and one epoch done */
     ev_metrics *metrics; /* two pictures */
     ev_value x, flat, square, label_value, loss, values[64], values_out[64];
-    int64_t dims[8], any_dims[8], reshape[8], sizes[64], dims_out[8];
-    int32_t order[8], labels[64], items[64];
+    int64_t *dims, *any_dims, *reshape, sizes[64], dims_out[8]; /* blocks of 8: */
+    int32_t *order, labels[64], items[64];                      /* the highest rank */
     double fractions[64], losses[64];
     const char *names[64];
     char name_texts[64][16];

@@ -84,12 +84,18 @@ static ev_status draw_open(api_world *w)
 
 /* ---- plain arguments ------------------------------------------------------------------------- */
 
-static void plain(api_world *w)
+static ev_status plain(api_world *w)
 {
     static const int64_t dims[8] = {2, 3, 8, 8, 1, 1, 1, 1};
     static const int64_t any_dims[8] = {-1, 3, 8, 8, 1, 1, 1, 1};
     static const int64_t reshape[8] = {0, -1, 1, 1, 1, 1, 1, 1};
     static const int32_t order[8] = {0, 2, 3, 1, 4, 5, 6, 7};
+    w->dims = malloc(sizeof(dims));
+    w->any_dims = malloc(sizeof(dims));
+    w->reshape = malloc(sizeof(dims));
+    w->order = malloc(sizeof(order));
+    if (w->dims == NULL || w->any_dims == NULL || w->reshape == NULL || w->order == NULL)
+        return EV_ERR_MEMORY;
     memcpy(w->dims, dims, sizeof(dims));
     memcpy(w->any_dims, any_dims, sizeof(any_dims));
     memcpy(w->reshape, reshape, sizeof(reshape));
@@ -102,6 +108,7 @@ static void plain(api_world *w)
         w->items[i] = i & 1;
         w->fractions[i] = 1;
     }
+    return EV_OK;
 }
 
 void *api_block(api_world *w, size_t n)
@@ -164,7 +171,7 @@ ev_status api_files_write(const char *dir)
         return EV_ERR_IO;
     (void)fputs("path,label,group,size\npictures/a/1.ppm,a,g1,1\npictures/b/2.ppm,b,g2,2\n", f);
     (void)fclose(f);
-    plain(&w);
+    TRY(plain(&w));
     paths(&w, dir);
     TRY(ev_context_create(NULL, &w.ctx));
     ev_status status = write_pictures(w.ctx, dir);
@@ -246,7 +253,7 @@ static ev_status world_run(api_world *w)
 ev_status api_world_start(const ev_context_options *opt, const char *dir, api_world *w)
 {
     memset(w, 0, sizeof(*w));
-    plain(w);
+    TRY(plain(w));
     paths(w, dir);
     TRY(ev_context_create(opt, &w->ctx));
     TRY(world_tensors(w));
@@ -284,6 +291,10 @@ void api_world_end(api_world *w)
     ev_context_destroy(w->ctx);
     for (int32_t i = 0; i < 64; i++)
         free(w->blocks[i]);
+    free(w->dims);
+    free(w->any_dims);
+    free(w->reshape);
+    free(w->order);
 }
 
 void *api_world_object(const api_world *w, int32_t handle)
