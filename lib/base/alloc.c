@@ -29,6 +29,7 @@
 #endif
 
 #define BLOCK_MAGIC 0x4556424cu
+#define BLOCK_GIVEN 0x4556474cu /* the caller's: holds a reference on the context */
 #define BLOCK_ENDED 0x64656164u
 
 typedef struct block_header {
@@ -221,8 +222,9 @@ void evi_free(void *block)
     if (block == NULL)
         return;
     block_header *h = (block_header *)block - 1;
-    if (h->magic != BLOCK_MAGIC) /* not ours: leaking is better than corrupting */
-        return;
+    if (h->magic != BLOCK_MAGIC && h->magic != BLOCK_GIVEN)
+        return; /* not ours: leaking is better than corrupting */
+    ev_context *given_by = h->magic == BLOCK_GIVEN ? h->ctx : NULL;
     if (block == (void *)h->ctx) { /* the context itself: its hooks must outlive it */
         ev_context last;
         memcpy(&last, h->ctx, sizeof(last));
@@ -231,6 +233,15 @@ void evi_free(void *block)
     }
     count_down(h->ctx, evi_block_bytes(h->size));
     raw_free(h->ctx, h);
+    ev_context_destroy(given_by);
+}
+
+void *evi_give(void *block)
+{
+    block_header *h = (block_header *)block - 1;
+    h->magic = BLOCK_GIVEN;
+    (void)ev_context_ref(h->ctx);
+    return block;
 }
 
 ev_status evi_strndup(ev_context *ctx, const char *text, uint64_t length, char **out)

@@ -98,6 +98,9 @@ ev_status evi_malloc(ev_context *ctx, uint64_t n, uint64_t size, void *out);
 ev_status evi_realloc(ev_context *ctx, uint64_t n, uint64_t size, void *block);
 /* Give back; NULL is fine. */
 void evi_free(void *block);
+/* Hand a text or bytes to the caller, who may end them after the context: the block holds a
+ * reference on it until evi_free().  Gives the block. */
+void *evi_give(void *block);
 /* Copy of a text. */
 ev_status evi_strdup(ev_context *ctx, const char *text, char **out);
 ev_status evi_strndup(ev_context *ctx, const char *text, uint64_t length, char **out);

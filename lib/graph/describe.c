@@ -217,7 +217,7 @@ ev_status ev_model_describe(const ev_model *model, int32_t kind, char **out)
         evi_text_end(&t);
         return status;
     }
-    *out = t.data; /* the buffer is now the caller's */
+    *out = evi_give(t.data);
     return EV_OK;
 }
 

@@ -194,7 +194,7 @@ ev_status ev_session_profile(ev_session *session, int32_t n_runs, int32_t json, 
     evi_free(seconds);
     ev_status status = t.status;
     if (status == EV_OK)
-        *out = t.data;
+        *out = evi_give(t.data);
     else
         evi_text_end(&t);
     return status;

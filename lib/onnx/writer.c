@@ -386,7 +386,7 @@ static ev_status write_parts(const evi_draft *w, parts *p, const char *path, voi
             evi_free(s.memory);
             return status;
         }
-        *data_out = s.memory;
+        *data_out = evi_give(s.memory);
         *n_bytes_out = total;
         return EV_OK;
     }

@@ -141,6 +141,8 @@ ev_status ev_metrics_describe(const ev_metrics *metrics, const char *const *clas
     ev_status status = text.status;
     if (status == EV_OK)
         status = evi_strdup(metrics->handle.ctx, text.data, out);
+    if (status == EV_OK)
+        *out = evi_give(*out);
     evi_text_end(&text);
     return status;
 }
