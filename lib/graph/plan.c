@@ -45,6 +45,20 @@ static ev_status check_options(const ev_plan_options *o)
     return EV_OK;
 }
 
+/* Which weights the plan sees; the model's list counts against the model's context, ours against
+ * the plan's. */
+static ev_status copy_stores(ev_plan *plan, const ev_model *model)
+{
+    evi_store **list = NULL;
+    EVI_TRY(evi_model_stores(model, &list, &plan->n_stores));
+    ev_status status =
+        evi_plan_calloc(plan, (uint64_t)plan->n_stores, sizeof(evi_store *), &plan->stores);
+    for (int32_t i = 0; status == EV_OK && i < plan->n_stores; i++)
+        plan->stores[i] = list[i];
+    evi_free(list);
+    return status;
+}
+
 static ev_status new_plan(ev_context *ctx, ev_model *model, const ev_plan_options *o, bool training,
                           ev_plan **out)
 {
@@ -60,8 +74,7 @@ static ev_status new_plan(ev_context *ctx, ev_model *model, const ev_plan_option
     plan->n_workers = ev_context_threads(ctx);
     plan->table_bytes = evi_block_bytes(sizeof(*plan));
     *out = plan;
-    EVI_TRY(evi_model_stores(model, &plan->stores, &plan->n_stores));
-    plan->table_bytes += evi_block_bytes((uint64_t)plan->n_stores * sizeof(evi_store *));
+    EVI_TRY(copy_stores(plan, model));
     return evi_plan_calloc(plan, (uint64_t)plan->n_stores, sizeof(uint64_t), &plan->versions);
 }
 

@@ -173,7 +173,8 @@ static ev_status result(evi_draft *w, instance *in, const evi_node *node, int32_
     int32_t value = node->out[i];
     char wish[2 * EVI_MAX_NAME + 16];
     *out = "";
-    if (i > 0 && !in->live[value])
+    bool all = strcmp(node->op->name, "split") == 0; /* their number says how to cut */
+    if (i > 0 && !in->live[value] && !all)
         return EV_OK;
     if (in->names[value] == NULL) {
         const char *own = in->model->values[value].name;
