@@ -309,7 +309,7 @@ enum {
     EV_DESCRIBE_DOT = 2    /**< Graphviz */
 };
 EV_API ev_status ev_model_describe(const ev_model *model, int32_t kind, char **out);
-/** End a text that the library gave away, also after its context.  NULL is fine.  Threads: any.  Since: 0.1 */
+/** End a text that the library gave away, also after its context.  NULL is fine.  Threads: any. */
 EV_API void ev_string_destroy(char *text);
 
 /** Free-form notes that go into the file: key and value texts.  value NULL removes. */

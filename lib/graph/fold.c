@@ -62,7 +62,7 @@ static ev_status run_step(ev_context *ctx, evi_step *s)
     EVI_TRY(evi_malloc(ctx, total, 1, &memory));
     s->packed_bytes = 0;
     s->scratch = memory;
-    s->saved = s->saved_bytes > 0 ? (char *)memory + scratch : NULL; /* ops ask whether it is there */
+    s->saved = s->saved_bytes > 0 ? (char *)memory + scratch : NULL; /* ops ask for it */
     s->op->forward(s);
     evi_free(memory);
     return EV_OK;

@@ -211,6 +211,12 @@ static ev_status one_layer(drawing *d, ev_context *ctx, ev_value x, ev_value *ou
     }
 }
 
+static bool usable(const drawing *d, ev_value v)
+{
+    picture p = size_of(d, v);
+    return p.c <= CHANNELS_MAX && p.h > 0 && p.w > 0;
+}
+
 /* Outputs: a picture, and numbers. */
 static void finish(drawing *d)
 {
@@ -239,7 +245,7 @@ void random_model_make(ev_context *ctx, uint64_t seed, random_model *out)
     for (int32_t i = 0; i < n; i++) {
         ev_value y = EV_NO_VALUE;
         ev_value x = d.values[pick(&d, 0, 3) > 0 ? d.n - 1 : pick(&d, 0, d.n - 1)];
-        if (one_layer(&d, ctx, x, &y) == EV_OK && size_of(&d, y).c <= CHANNELS_MAX)
+        if (one_layer(&d, ctx, x, &y) == EV_OK && usable(&d, y))
             d.values[d.n++] = y; /* windows that do not fit are refused: go on with another */
     }
     finish(&d);
