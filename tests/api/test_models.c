@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What must hold for any model, tried on some hundred random ones: fusion and fast kernels change
- * no more than the last digits; batch, threads and a journey through a file change nothing; memory is
- * as foretold; training computes what inference computes. */
+ * no more than the last digits; batch, threads and a journey through a file change nothing;
+ * memory is as foretold; training computes what inference computes. */
 #include "random_model.h"
 #include "support.h"
 
