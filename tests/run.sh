@@ -26,7 +26,7 @@ LC_ALL=C.UTF-8
 export LC_ALL
 
 GATE="style release install bare options qemu aarch64 abi asan tsan fuzz"
-LONG="long clang valgrind demo"
+LONG="long clang m32 valgrind demo"
 
 PASSED=0 FAILED=0 SKIPPED=0
 REASON=
@@ -47,6 +47,7 @@ packages() {
     aarch64) echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     abi) echo abigail-tools ;;
     fuzz | clang) echo clang libclang-rt-14-dev ;;
+    m32) echo gcc-multilib ;;
     valgrind) echo valgrind ;;
     demo) echo gnuplot-nox ;;
     esac
@@ -212,9 +213,10 @@ stage_bare() {
 
 # Other choices of the build options: they compile without a warning and pass the basic tests.
 stage_options() {
-    configure small --werror -Dthreading=none -Dcodecs=none -Dtraining=false -Dtests=disabled \
-        -Dexamples=disabled -Dbench=disabled -Doptimization=s &&
-        ninja --quiet -C "$BUILD/small" -j "$JOBS" || return 1
+    configure small --werror -Dthreading=none -Dcodecs=none -Dtraining=false \
+        -Dexamples=disabled -Dbench=disabled -Doptimization=s -Dc_args=-funsigned-char &&
+        ninja --quiet -C "$BUILD/small" -j "$JOBS" &&
+        meson_test small --suite gate --timeout-multiplier 2 || return 1
     if ${CC:-cc} -fopenmp -E -x c /dev/null >/dev/null 2>&1; then
         configure openmp -Dthreading=openmp -Dtests=disabled -Dexamples=disabled -Dbench=disabled &&
             ninja --quiet -C "$BUILD/openmp" -j "$JOBS" || return 1
@@ -255,7 +257,7 @@ stage_aarch64() {
             "$BUILD"/aarch64/*.o -lm -lpthread -o "$BUILD/aarch64/evcheck" &&
         aarch64-linux-gnu-gcc -static -Iinclude tests/abi/consumer.c "$BUILD"/aarch64/*.o -lm \
             -lpthread -o "$BUILD/aarch64/consumer" || return 1
-    timeout 600 qemu-aarch64 "$BUILD/aarch64/evcheck" &&
+    timeout 600 qemu-aarch64 "$BUILD/aarch64/evcheck" --cpu neon &&
         qemu-aarch64 "$BUILD/aarch64/consumer"
 }
 
@@ -305,6 +307,24 @@ stage_clang() {
     CC=clang CXX=clang++ configure clang --werror &&
         ninja --quiet -C "$BUILD/clang" -j "$JOBS" || return 1
     meson_test clang --suite gate --no-suite style --timeout-multiplier 2
+}
+
+# 32 bits: every kernel, and random calls.
+stage_m32() {
+    echo 'int main(void) { return 0; }' >"$BUILD/m32.c"
+    gcc -m32 "$BUILD/m32.c" -o "$BUILD/m32.out" || skip "gcc -m32 does not work" || return 77
+    flags="-m32 -msse2 -mfpmath=sse -O2 -D_DEFAULT_SOURCE -ffp-contract=off -DEVI_CODECS_NONE"
+    # shellcheck disable=SC2086
+    bare_build gcc "$BUILD/m32" $flags -Wall -Werror &&
+        python3 tests/api/generate.py "$BUILD/m32/functions.inc" tests/api/arguments.txt \
+            include/edgevision/*.h &&
+        gcc $flags -Iinclude -Ilib -Itests tests/kernels/*.c "$BUILD"/m32/*.o -lm -lpthread \
+            -o "$BUILD/m32/evcheck" &&
+        gcc $flags -Iinclude -Itests/api -Itests/fuzz -I"$BUILD/m32" tests/api/table.c \
+            tests/api/world.c tests/fuzz/engine.c tests/fuzz/driver.c tests/fuzz/fuzz_graph.c \
+            "$BUILD"/m32/*.o -lm -lpthread -o "$BUILD/m32/fuzz_graph" || return 1
+    head -c 3000 tests/fuzz/engine.c >"$BUILD/m32/seed"
+    timeout 600 "$BUILD/m32/evcheck" && "$BUILD/m32/fuzz_graph" --seconds 10 "$BUILD/m32/seed"
 }
 
 stage_valgrind() {
