@@ -166,22 +166,16 @@ ev_status ev_dataset_from_tensor(ev_context *ctx, ev_tensor *images, const int32
 
 ev_dataset *ev_dataset_ref(ev_dataset *dataset)
 {
-    if (!evi_dataset_valid(dataset))
-        return NULL;
-    atomic_fetch_add_explicit(&dataset->handle.refs, 1, memory_order_relaxed);
-    return dataset;
+    return evi_handle_ref(dataset, EVI_MAGIC_DATASET);
 }
 
 void ev_dataset_destroy(ev_dataset *dataset)
 {
-    if (!evi_dataset_valid(dataset) || atomic_fetch_sub(&dataset->handle.refs, 1) > 1)
+    if (!evi_handle_drop(dataset, EVI_MAGIC_DATASET))
         return;
-    ev_context *ctx = dataset->handle.ctx;
-    dataset->handle.magic = 0;
     evi_items_release(dataset->items);
     evi_free(dataset->index);
-    evi_free(dataset);
-    ev_context_destroy(ctx);
+    evi_handle_end(dataset);
 }
 
 /* ---- look ------------------------------------------------------------------------------------ */

@@ -178,21 +178,15 @@ ev_status ev_image_wrap_nv12(ev_context *ctx, int32_t width, int32_t height, voi
 
 ev_image *ev_image_ref(ev_image *image)
 {
-    if (!evi_image_valid(image))
-        return NULL;
-    atomic_fetch_add_explicit(&image->handle.refs, 1, memory_order_relaxed);
-    return image;
+    return evi_handle_ref(image, EVI_MAGIC_IMAGE);
 }
 
 void ev_image_destroy(ev_image *image)
 {
-    if (!evi_image_valid(image) || atomic_fetch_sub(&image->handle.refs, 1) > 1)
+    if (!evi_handle_drop(image, EVI_MAGIC_IMAGE))
         return;
-    ev_context *ctx = image->handle.ctx;
-    image->handle.magic = 0;
     evi_free(image->owned);
-    evi_free(image);
-    ev_context_destroy(ctx);
+    evi_handle_end(image);
 }
 
 int32_t ev_image_width(const ev_image *image)

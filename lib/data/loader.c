@@ -170,11 +170,9 @@ static ev_status make_memory(ev_loader *l)
 
 void ev_loader_destroy(ev_loader *loader)
 {
-    if (loader == NULL || loader->handle.magic != EVI_MAGIC_LOADER)
+    if (!evi_handle_drop(loader, EVI_MAGIC_LOADER))
         return;
-    ev_context *ctx = loader->handle.ctx;
     evi_readers_end(&loader->readers);
-    loader->handle.magic = 0;
     for (int32_t i = 0; i < EVI_LOADER_SLOTS; i++) {
         ev_tensor_destroy(loader->slot[i].images);
         evi_free(loader->slot[i].labels);
@@ -186,8 +184,7 @@ void ev_loader_destroy(ev_loader *loader)
     evi_free(loader->cached);
     evi_free(loader->scratch);
     ev_dataset_destroy(loader->dataset);
-    evi_free(loader);
-    ev_context_destroy(ctx);
+    evi_handle_end(loader);
 }
 
 ev_status ev_loader_create(ev_context *ctx, ev_dataset *dataset, const ev_loader_options *opt,

@@ -73,15 +73,10 @@ static void free_content(ev_model *m)
 
 void ev_model_destroy(ev_model *model)
 {
-    if (model == NULL || model->handle.magic != EVI_MAGIC_MODEL)
+    if (!evi_handle_drop(model, EVI_MAGIC_MODEL))
         return;
-    if (atomic_fetch_sub(&model->handle.refs, 1) != 1)
-        return;
-    ev_context *ctx = model->handle.ctx;
-    model->handle.magic = 0;
     free_content(model);
-    evi_free(model);
-    ev_context_destroy(ctx);
+    evi_handle_end(model);
 }
 
 /* ---- values ---------------------------------------------------------------------------------- */

@@ -20,16 +20,12 @@ static void free_plan(ev_plan *plan)
     evi_free(plan->versions);
     evi_free(plan->packed);
     ev_model_destroy(plan->model);
-    ev_context *ctx = plan->handle.ctx;
-    plan->handle.magic = 0;
-    evi_free(plan);
-    ev_context_destroy(ctx);
+    evi_handle_end(plan);
 }
 
 void ev_plan_destroy(ev_plan *plan)
 {
-    if (plan != NULL && plan->handle.magic == EVI_MAGIC_PLAN &&
-        atomic_fetch_sub(&plan->handle.refs, 1) == 1)
+    if (evi_handle_drop(plan, EVI_MAGIC_PLAN))
         free_plan(plan);
 }
 

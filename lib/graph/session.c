@@ -139,15 +139,12 @@ ev_status evi_session_create_training(ev_plan *plan, evi_real *const *grads, ev_
 
 void ev_session_destroy(ev_session *session)
 {
-    if (session == NULL || session->handle.magic != EVI_MAGIC_SESSION)
+    if (!evi_handle_drop(session, EVI_MAGIC_SESSION))
         return;
-    ev_context *ctx = session->handle.ctx;
     ev_plan *plan = session->plan;
-    session->handle.magic = 0;
     evi_free(session->steps.block);
-    evi_free(session);
+    evi_handle_end(session);
     ev_plan_destroy(plan);
-    ev_context_destroy(ctx);
 }
 
 /* ---- forward --------------------------------------------------------------------------------- */

@@ -32,9 +32,8 @@ ev_status ev_metrics_create(ev_context *ctx, int32_t n_classes, int32_t no_items
 void ev_metrics_destroy(ev_metrics *metrics)
 {
     ev_metrics *m = metrics;
-    if (m == NULL || evi_check_handle(m, EVI_MAGIC_METRICS, __func__, "metrics") != EV_OK)
+    if (!evi_handle_drop(m, EVI_MAGIC_METRICS))
         return;
-    ev_context *ctx = m->handle.ctx;
     evi_free(m->confusion);
     evi_free(m->row);
     evi_free(m->items);
@@ -42,9 +41,7 @@ void ev_metrics_destroy(ev_metrics *metrics)
     evi_free(m->predicted);
     evi_free(m->probabilities);
     evi_free(m->losses);
-    m->handle.magic = 0;
-    evi_free(m);
-    ev_context_destroy(ctx);
+    evi_handle_end(m);
 }
 
 /* ---- add ----------------------------------------------------------------------------------- */

@@ -177,9 +177,8 @@ ev_status ev_trainer_create(ev_context *ctx, ev_model *model, ev_dataset *train,
 void ev_trainer_destroy(ev_trainer *trainer)
 {
     ev_trainer *t = trainer;
-    if (t == NULL || evi_check_handle(t, EVI_MAGIC_TRAINER, __func__, "trainer") != EV_OK)
+    if (!evi_handle_drop(t, EVI_MAGIC_TRAINER))
         return;
-    ev_context *ctx = t->handle.ctx;
     ev_loader_destroy(t->train);
     ev_loader_destroy(t->valid);
     ev_session_destroy(t->session);
@@ -194,9 +193,7 @@ void ev_trainer_destroy(ev_trainer *trainer)
     evi_free(t->inputs);
     evi_free(t->outputs);
     evi_free(t->history);
-    t->handle.magic = 0;
-    evi_free(t);
-    ev_context_destroy(ctx);
+    evi_handle_end(t);
 }
 
 /* ---- how much memory? ---------------------------------------------------------------------- */
