@@ -3,7 +3,7 @@
 # Fuzz every reader with libFuzzer under ASan and UBSan: the stored findings first, then
 # FUZZ_SECONDS (default 20; 300 with EV_RUN_ALL=1) each.  Needs clang with its fuzzer library.
 #
-#   sh tests/fuzz/run.sh [onnx image manifest checkpoint]
+#   sh tests/fuzz/run.sh [onnx image manifest checkpoint api graph options]
 #
 # EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once belongs
 # into tests/fuzz/corpus/<target>/, where it is replayed for ever.
@@ -14,7 +14,7 @@ JOBS=${EV_JOBS:-$(nproc 2>/dev/null || echo 2)}
 DATA=${EV_TESTDATA:-}
 if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300}
 else SECONDS_EACH=${FUZZ_SECONDS:-20}; fi
-[ $# -gt 0 ] || set -- onnx image manifest checkpoint
+[ $# -gt 0 ] || set -- onnx image manifest checkpoint api graph options
 
 mkdir -p "$BUILD" || exit 2
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p,
@@ -26,7 +26,10 @@ fi
 
 # ---- build: the library once, a program for each target ------------------------------------------
 FLAGS="-std=c11 -D_DEFAULT_SOURCE -O1 -g -fno-omit-frame-pointer -ffp-contract=off
-    -fno-sanitize-recover=all -Iinclude -Ilib -Itests/fuzz"
+    -fno-sanitize-recover=all -DFUZZING_BUILD_MODE_UNSAFE_FOR_PRODUCTION -Iinclude -Ilib
+    -Itests/fuzz -Itests/api -I$BUILD"
+python3 tests/api/generate.py "$BUILD/functions.inc" tests/api/arguments.txt \
+    include/edgevision/*.h || exit 1
 {
     echo "builddir = $BUILD" # where ninja keeps its log
     echo "flags = $(echo $FLAGS)"
@@ -48,7 +51,11 @@ FLAGS="-std=c11 -D_DEFAULT_SOURCE -O1 -g -fno-omit-frame-pointer -ffp-contract=o
     done
     echo "build $BUILD/library.a: ar $objects"
     for t in "$@"; do
-        echo "build $BUILD/fuzz_$t: fuzzer tests/fuzz/fuzz_$t.c $BUILD/library.a"
+        more=
+        case $t in api | graph | options)
+            more="tests/fuzz/engine.c tests/api/table.c tests/api/world.c" ;;
+        esac
+        echo "build $BUILD/fuzz_$t: fuzzer tests/fuzz/fuzz_$t.c $more $BUILD/library.a"
     done
     case " $* " in *" checkpoint "*)
         echo "build $BUILD/seed_checkpoint: seed tests/fuzz/fuzz_checkpoint.c $BUILD/library.a" ;;
@@ -66,6 +73,9 @@ seeds() {
         printf '\357\273\277path,label\r\n../a.png,cat\r\n' >"$BUILD/two.csv"
         echo "$BUILD/one.csv"
         echo "$BUILD/two.csv" ;;
+    api | graph | options) # any bytes will do, if there are enough of them
+        head -c 1000 tests/fuzz/engine.c >"$BUILD/one.calls"
+        echo "$BUILD/one.calls" ;;
     checkpoint)
         "$BUILD/seed_checkpoint" "$BUILD/one.safetensors" && echo "$BUILD/one.safetensors" ;;
     esac
