@@ -126,6 +126,12 @@ static inline uint64_t evi_round_up(uint64_t n, uint64_t multiple)
 ev_status evi_options_read(void *ours, uint32_t our_size, const void *from, const char *function);
 #define EVI_OPTIONS_READ(ours, from) \
     EVI_TRY(evi_options_read((ours), (uint32_t)sizeof(*(ours)), (from), __func__))
+/* A reserved field that is set is an option of a newer release. */
+#define EVI_CHECK_RESERVED(field, function)                                              \
+    do {                                                                                 \
+        if ((field) != 0)                                                                \
+            return evi_fail(EV_ERR_VERSION, "%s: a reserved field is set: %s", function, #field); \
+    } while (0)
 /* Copy a struct that the library fills to a caller whose struct_size may be smaller or larger. */
 ev_status evi_options_write(void *to, const void *ours, uint32_t our_size, const char *function);
 

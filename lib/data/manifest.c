@@ -124,6 +124,7 @@ ev_status ev_dataset_read_manifest(ev_context *ctx, const char *path,
     EVI_CHECK_POINTER(path);
     ev_dataset_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_CHECK_RESERVED(o.reserved, __func__);
     char *text = NULL;
     uint64_t n = 0;
     evi_items *items = NULL;

@@ -91,6 +91,7 @@ ev_status ev_dataset_scan(ev_context *ctx, const char *folder, const ev_dataset_
     EVI_CHECK_POINTER(folder);
     ev_dataset_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_CHECK_RESERVED(o.reserved, __func__);
     evi_items *items = NULL;
     EVI_TRY(evi_items_create(ctx, &items));
     ev_status status = walk_classes(items, folder);

@@ -325,6 +325,7 @@ ev_status ev_model_batch_norm(ev_model *model, ev_value x, const ev_norm_options
     EVI_BEGIN_LAYER(model, x, out);
     ev_norm_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_CHECK_RESERVED(o.reserved, __func__);
     mark at = mark_here(model);
     return back_to(model, at, norm_layer(model, x, &o, true, out));
 }
@@ -335,6 +336,7 @@ ev_status ev_model_instance_norm(ev_model *model, ev_value x, const ev_norm_opti
     EVI_BEGIN_LAYER(model, x, out);
     ev_norm_options o;
     EVI_OPTIONS_READ(&o, opt);
+    EVI_CHECK_RESERVED(o.reserved, __func__);
     mark at = mark_here(model);
     return back_to(model, at, norm_layer(model, x, &o, false, out));
 }

@@ -125,6 +125,11 @@ ev_status ev_model_set_preprocess(ev_model *model, const ev_preprocess *preproce
     EVI_CHECK_POINTER(preprocess);
     ev_preprocess p;
     EVI_OPTIONS_READ(&p, preprocess);
+    EVI_CHECK_RESERVED(p.reserved, __func__);
+    if (p.width < 0 || p.width > 65535 || p.height < 0 || p.height > 65535 || p.resize < 0 ||
+        p.resize > 3) /* EV_RESIZE_BICUBIC, which this folder does not know */
+        return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_preprocess: width %d, height %d, resize %d",
+                        (int)p.width, (int)p.height, (int)p.resize);
     for (int32_t c = 0; c < 3; c++)
         if (!(p.std[c] >= 0) || !(p.mean[c] > -1e6f && p.mean[c] < 1e6f))
             return evi_fail(EV_ERR_ARGUMENT, "ev_model_set_preprocess: mean %g, std %g",

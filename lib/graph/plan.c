@@ -139,6 +139,7 @@ static ev_status create(ev_context *ctx, ev_model *model, const ev_plan_options 
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     ev_plan_options o;
     EVI_TRY(evi_options_read(&o, sizeof o, opt, "ev_plan_create"));
+    EVI_CHECK_RESERVED(o.reserved, "ev_plan_create");
     EVI_TRY(check_options(&o));
     ev_plan *plan = NULL;
     ev_status status = new_plan(ctx, model, &o, training, &plan);
