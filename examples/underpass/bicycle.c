@@ -32,7 +32,7 @@ static void bicycle_from_look(const scene_subject *s, bicycle *k)
     k->panniers = rng_chance(&r, 0.2f);
     k->guards = rng_chance(&r, 0.6f);
     k->lamp = rng_chance(&r, 0.8f);
-    k->helmet = rng_chance(&r, 0.5f);
+    k->helmet = rng_chance(&r, 0.75f);
     k->upright = rng_chance(&r, 0.6f);
 }
 

@@ -22,13 +22,27 @@
 #define NEAR_START_Z (-1.5f)    /* under the camera */
 #define ANOTHER_SUBJECT 0.66f   /* chance of somebody else coming along, and again */
 #define ANOTHER_WALKER 0.30f    /* the same where the first has a dog: more clips, each shorter */
+/* Regulars: people who come by again and again, with the dog or without, in the same clothes. */
+#define N_REGULARS 12
+#define REGULAR_WALKER 0.9f     /* chance that a dog walker is one of them */
+#define REGULAR_PEDESTRIAN 0.5f
 #define PAUSE_CHANCE 0.14f
 #define COMPANION_CHANCE 0.25f  /* of the others: walk side by side with the first */
 
-static void track_plan(clip_track *t, rng *r, int label, float start)
+/* What somebody looks like: a stranger's seed, or a regular's. */
+static uint64_t look_of(rng *r, int label, uint64_t town)
 {
-    t->look = rng_hash(r->key, 1000 + r->counter);
+    float    chance = label == SCENE_DOG_WALKER ? REGULAR_WALKER : REGULAR_PEDESTRIAN;
+    uint64_t stranger = rng_hash(r->key, 1000 + r->counter);
     r->counter++;
+    bool regular = label != SCENE_BICYCLIST && rng_chance(r, chance);
+    int  which = rng_below(r, N_REGULARS);
+    return regular ? rng_hash(town, 500 + (uint64_t)(unsigned)which) : stranger;
+}
+
+static void track_plan(clip_track *t, rng *r, int label, float start, uint64_t town)
+{
+    t->look = look_of(r, label, town);
     t->label = label;
     t->start_s = start;
     t->towards = rng_chance(r, 0.5f);
@@ -36,23 +50,25 @@ static void track_plan(clip_track *t, rng *r, int label, float start)
     t->wave = rng_range(r, 0.15f, 0.5f);
     /* walkers keep to the left of the line, riders to the right, and many do not care */
     if (label == SCENE_BICYCLIST) {
-        /* riders use the width, so that most are seen somewhat from the side */
+        /* riders go slowly here and use the width: most are seen somewhat from the side */
         t->weave = rng_range(r, 0.5f, 1.4f);
         t->wave = rng_range(r, 0.3f, 0.6f);
-        t->speed = clampf(2.1f + 0.5f * rng_normal(r), 1.2f, 4.5f);
+        t->speed = clampf(1.6f + 0.3f * rng_normal(r), 1.0f, 3.5f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, 0.4f, 1.9f) : rng_range(r, -1.9f, 0.4f);
     } else {
         t->speed = clampf(1.15f + 0.20f * rng_normal(r), 0.55f, 2.4f);
         t->lane = rng_chance(r, 0.6f) ? rng_range(r, -1.9f, 0.1f) : rng_range(r, 0.1f, 1.9f);
         if (label == SCENE_PEDESTRIAN && rng_chance(r, 0.06f))
             t->speed *= 1.9f; /* a runner */
+        if (label == SCENE_DOG_WALKER)
+            t->speed *= 1.6f; /* the dog pulls */
     }
     t->pauses = label != SCENE_BICYCLIST && rng_chance(r, PAUSE_CHANCE);
     t->pause_z = rng_range(r, 3.5f, 11.0f);
     t->pause_s = rng_range(r, 4.0f, 14.0f);
 }
 
-static void another_track(clip *c, rng *r)
+static void another_track(clip *c, rng *r, uint64_t town)
 {
     clip_track *first = &c->tracks[0], *t = &c->tracks[c->n_tracks++];
     float       kind = rng_unit(r);
@@ -66,7 +82,7 @@ static void another_track(clip *c, rng *r)
     }
     /* Mostly the same class again: another class would need its own place in the counts. */
     track_plan(t, r, kind < 0.85f ? first->label : kind < 0.95f ? SCENE_PEDESTRIAN : SCENE_OTHER,
-               rng_range(r, 12.0f, 26.0f) + c->tracks[c->n_tracks - 2].start_s);
+               rng_range(r, 12.0f, 26.0f) + c->tracks[c->n_tracks - 2].start_s, town);
 }
 
 void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t dome)
@@ -82,10 +98,10 @@ void clip_plan(clip *c, uint64_t seed, int id, int domain, int label, uint64_t d
     if (label == SCENE_EMPTY)
         return;
     c->n_tracks = 1;
-    track_plan(&c->tracks[0], &r, label, 0.0f);
+    track_plan(&c->tracks[0], &r, label, 0.0f, seed);
     float more = label == SCENE_DOG_WALKER ? ANOTHER_WALKER : ANOTHER_SUBJECT;
     while (c->n_tracks < SCENE_MAX_SUBJECTS && rng_chance(&r, more))
-        another_track(c, &r);
+        another_track(c, &r, seed);
 }
 
 /* Where somebody is; false before and after. */

@@ -5,11 +5,11 @@
 #include <string.h>
 
 /* Knobs: the smaller and the closer to the legs, the more a dog walker looks like a pedestrian. */
-#define DOG_SMALL_SHARE 0.65f    /* share of small dogs */
+#define DOG_SMALL_SHARE 0.70f    /* share of small dogs */
 #define DOG_SMALL_MIN_M 0.25f    /* height at the shoulder */
 #define DOG_SMALL_MAX_M 0.36f
 #define DOG_LARGE_MAX_M 0.74f
-#define DOG_AT_HEEL 0.65f        /* share of dogs that walk by the legs */
+#define DOG_AT_HEEL 0.75f        /* share of dogs that walk by the legs */
 #define DOG_FLOOR_COAT 0.36f     /* share of coats in the colours of the floor */
 
 typedef struct dog {

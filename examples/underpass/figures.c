@@ -6,6 +6,8 @@
 
 /* Knobs.  Clothes that look like the wall or the floor make people hard to see. */
 #define DARK_CLOTHES 0.36f  /* share of dark garments */
+#define RIDER_VIVID 0.60f   /* share of riders who dress to be seen: yellow or orange */
+#define WALKER_VIVID 0.04f
 #define WALL_CLOTHES 0.18f  /* share of garments in the colours of wall and floor */
 
 void parts_capsule(part_list *l, vec3 a, vec3 b, float ra, float rb, const float colour[3])
@@ -71,6 +73,7 @@ static void skin_and_hair(rng *r, body *b)
 
 void body_from_look(const scene_subject *s, body *b)
 {
+    static const float yellow[3] = {0.62f, 0.72f, 0.05f}, orange[3] = {0.85f, 0.22f, 0.03f};
     rng r = rng_make(s->look, 1);
 
     *b = (body){.origin = v3(s->x, 0, s->z),
@@ -88,6 +91,8 @@ void body_from_look(const scene_subject *s, body *b)
             b->trousers[i] = 0.03f + 0.03f * (float)i * rng_unit(&r);
     hue_colour(&r, rng_chance(&r, 0.3f) ? 0.6f : 0.04f, 0.1f, b->shoes);
     skin_and_hair(&r, b);
+    if (rng_chance(&r, s->label == SCENE_BICYCLIST ? RIDER_VIVID : WALKER_VIVID))
+        memcpy(b->jacket, rng_chance(&r, 0.6f) ? yellow : orange, sizeof b->jacket);
     b->stripe = rng_chance(&r, 0.15f) ? rng_range(&r, 2.0f, 6.0f) : 0.0f;
     b->coat = rng_chance(&r, 0.25f);
     b->skirt = !b->coat && rng_chance(&r, 0.1f);
