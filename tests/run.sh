@@ -324,7 +324,7 @@ stage_m32() {
         gcc $flags -Iinclude -Itests/api -Itests/fuzz -I"$BUILD/m32" tests/api/table.c \
             tests/api/world.c tests/fuzz/engine.c tests/fuzz/driver.c tests/fuzz/fuzz_graph.c \
             "$BUILD"/m32/*.o -lm -lpthread -o "$BUILD/m32/fuzz_graph" || return 1
-    head -c 3000 tests/fuzz/engine.c >"$BUILD/m32/seed"
+    python3 tests/fuzz/seeds.py "$BUILD/m32/seed"
     timeout 600 "$BUILD/m32/evcheck" --cpu ref &&
         "$BUILD/m32/fuzz_graph" --seconds 10 "$BUILD/m32/seed"
 }

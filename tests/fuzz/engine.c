@@ -26,6 +26,9 @@ typedef struct engine {
     api_world world;
     void *pool[API_N_HANDLES][POOL]; /* what calls made */
     unsigned char block[2][1024];    /* structs, one for each of two arguments */
+    api_world good;                  /* its arrays as they were */
+    int64_t dims[3][8];
+    int32_t order[8];
 } engine;
 
 /* ---- memory that is counted, files that are not synced --------------------------------------- */
@@ -176,7 +179,33 @@ static void *text(engine *e, void *good)
     return good;
 }
 
-/* Arrays that arguments point to, anew for each call. */
+static void keep_arrays(engine *e)
+{
+    e->good = e->world;
+    memcpy(e->dims[0], e->world.dims, sizeof(e->dims[0]));
+    memcpy(e->dims[1], e->world.any_dims, sizeof(e->dims[0]));
+    memcpy(e->dims[2], e->world.reshape, sizeof(e->dims[0]));
+    memcpy(e->order, e->world.order, sizeof(e->order));
+}
+
+static void good_arrays(engine *e)
+{
+    api_world *w = &e->world;
+    memcpy(w->dims, e->dims[0], sizeof(e->dims[0]));
+    memcpy(w->any_dims, e->dims[1], sizeof(e->dims[0]));
+    memcpy(w->reshape, e->dims[2], sizeof(e->dims[0]));
+    memcpy(w->order, e->order, sizeof(e->order));
+    memcpy(w->sizes, e->good.sizes, sizeof(w->sizes));
+    memcpy(w->values, e->good.values, sizeof(w->values));
+    memcpy(w->labels, e->good.labels, sizeof(w->labels));
+    memcpy(w->items, e->good.items, sizeof(w->items));
+    memcpy(w->fractions, e->good.fractions, sizeof(w->fractions));
+    memcpy(w->inputs, e->good.inputs, sizeof(w->inputs));
+    memcpy(w->outputs, e->good.outputs, sizeof(w->outputs));
+    memcpy(w->feeds, e->good.feeds, sizeof(w->feeds));
+}
+
+/* Arrays that arguments point to. */
 static void arrays(engine *e)
 {
     api_world *w = &e->world;
@@ -201,7 +230,7 @@ static void arrays(engine *e)
 static void argument(engine *e, const api_argument *arg, int32_t index, api_slot *slot)
 {
     uint32_t b = byte(e);
-    if (b < 24)
+    if (b < 112)
         return; /* the good one */
     switch (arg->kind) {
     case API_HANDLE: slot->p = object(e, arg->handle); break;
@@ -292,7 +321,8 @@ static void one_call(engine *e)
         return;
     memset(a, 0, sizeof(a));
     memset(&result, 0, sizeof(result));
-    if (byte(e) >= 64)
+    good_arrays(e);
+    if (byte(e) >= 160)
         arrays(e);
     f->good(&e->world, a);
     for (int32_t i = 0; i < f->n; i++)
@@ -371,6 +401,7 @@ void engine_run(const uint8_t *bytes, size_t n, int32_t mode)
     opt.memory_limit_bytes = (uint64_t)8 << 20;
     n_live = 0;
     CHECK(api_world_start(&opt, folder, &e.world) == EV_OK, "world");
+    keep_arrays(&e);
     for (int32_t i = 0; i < CALLS_MAX && e.left > 0; i++)
         one_call(&e);
     if (mode == ENGINE_DRAWING)

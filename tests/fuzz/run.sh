@@ -74,8 +74,9 @@ seeds() {
         echo "$BUILD/one.csv"
         echo "$BUILD/two.csv" ;;
     api | graph | options) # any bytes will do, if there are enough of them
-        head -c 1000 tests/fuzz/engine.c >"$BUILD/one.calls"
-        echo "$BUILD/one.calls" ;;
+        set -- "$BUILD/1.calls" "$BUILD/2.calls" "$BUILD/3.calls" "$BUILD/4.calls" \
+            "$BUILD/5.calls" "$BUILD/6.calls" "$BUILD/7.calls" "$BUILD/8.calls"
+        python3 tests/fuzz/seeds.py "$@" && echo "$@" ;;
     checkpoint)
         "$BUILD/seed_checkpoint" "$BUILD/one.safetensors" && echo "$BUILD/one.safetensors" ;;
     esac
