@@ -15,9 +15,11 @@
 #ifdef SANITIZED
 #define TIMES 500
 #define GROWTH LONG_MAX
+#define THREADS_GROWTH LONG_MAX
 #else
 #define TIMES 10000
 #define GROWTH (64 << 10)
+#define THREADS_GROWTH (1 << 20)
 #endif
 
 typedef void (*round_fn)(api_world *w);
@@ -146,8 +148,10 @@ START_TEST(nothing_grows)
     hygiene_world(1, &w);
     if (rounds[_i].trains && api_no_training())
         return;
+    /* threads come with stacks and arenas that the C library keeps for the next ones */
+    long limit = rounds[_i].round == contexts ? THREADS_GROWTH : GROWTH;
     long more = growth(rounds[_i].round, &w, TIMES);
-    ck_assert_msg(more <= GROWTH, "%s: %ld bytes more after %d rounds", rounds[_i].name, more,
+    ck_assert_msg(more <= limit, "%s: %ld bytes more after %d rounds", rounds[_i].name, more,
                   TIMES);
     api_world_end(&w);
 }
