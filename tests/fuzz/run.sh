@@ -9,14 +9,14 @@
 # into tests/fuzz/corpus/<target>/, where it is replayed for ever.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
-BUILD=${EV_BUILD:-$PWD/build}/fuzz
+mkdir -p "${EV_BUILD:-$PWD/build}/fuzz/scratch" || exit 2
+BUILD=$(cd "${EV_BUILD:-$PWD/build}/fuzz" && pwd)
 JOBS=${EV_JOBS:-$(nproc 2>/dev/null || echo 2)}
 DATA=${EV_TESTDATA:-}
 if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300}
 else SECONDS_EACH=${FUZZ_SECONDS:-20}; fi
 [ $# -gt 0 ] || set -- onnx image manifest checkpoint api graph options
 
-mkdir -p "$BUILD" || exit 2
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p,
     long n) { return p == 0 && n != 0; }' >"$BUILD/probe.c"
 if ! clang -fsanitize=fuzzer,address "$BUILD/probe.c" -o "$BUILD/probe" 2>"$BUILD/probe.log"; then
@@ -94,11 +94,12 @@ for t in "$@"; do
         done
     fi
     stored=
-    [ -d "tests/fuzz/corpus/$t" ] && stored=tests/fuzz/corpus/$t
+    [ -d "tests/fuzz/corpus/$t" ] && stored=$PWD/tests/fuzz/corpus/$t
+    # sequences of calls write files where they run
     # shellcheck disable=SC2086
-    if "$BUILD/fuzz_$t" -max_total_time="$SECONDS_EACH" -timeout=10 -rss_limit_mb=2048 \
-        -max_len=65536 -print_final_stats=1 -artifact_prefix="$BUILD/found_${t}_" \
-        "$work" $stored >"$BUILD/$t.log" 2>&1; then
+    if (cd "$BUILD/scratch" && exec "$BUILD/fuzz_$t" -max_total_time="$SECONDS_EACH" \
+        -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix="$BUILD/found_${t}_" \
+        "$work" $stored) >"$BUILD/$t.log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$BUILD/$t.log")
         echo "$t: ${runs:-?} runs in $SECONDS_EACH s, nothing found"
     else
