@@ -98,8 +98,8 @@ for t in "$@"; do
     # sequences of calls write files where they run
     # shellcheck disable=SC2086
     if (cd "$BUILD/scratch" && exec "$BUILD/fuzz_$t" -max_total_time="$SECONDS_EACH" \
-        -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 -artifact_prefix="$BUILD/found_${t}_" \
-        "$work" $stored) >"$BUILD/$t.log" 2>&1; then
+        -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+        -artifact_prefix="$BUILD/found_${t}_" "$work" $stored) >"$BUILD/$t.log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$BUILD/$t.log")
         echo "$t: ${runs:-?} runs in $SECONDS_EACH s, nothing found"
     else
