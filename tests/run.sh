@@ -42,7 +42,7 @@ packages() {
     style) echo g++ ;;
     release) echo g++ locales ;;
     install) echo g++ ;;
-    options) echo libjpeg62-turbo-dev libspng-dev ;;
+    options) echo libjpeg62-turbo-dev ;;
     qemu) echo qemu-user ;;
     aarch64) echo qemu-user gcc-aarch64-linux-gnu libc6-dev-arm64-cross ;;
     abi) echo abigail-tools ;;
@@ -221,7 +221,7 @@ stage_options() {
         configure openmp -Dthreading=openmp -Dtests=disabled -Dexamples=disabled -Dbench=disabled &&
             ninja --quiet -C "$BUILD/openmp" -j "$JOBS" || return 1
     fi
-    if pkg-config --exists libjpeg spng; then
+    if pkg-config --exists libjpeg; then
         configure system --werror -Dcodecs=system -Dtests=disabled -Dexamples=disabled \
             -Dbench=disabled && ninja --quiet -C "$BUILD/system" -j "$JOBS" || return 1
     fi
