@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -233,6 +234,24 @@ START_TEST(threads_refused)
 }
 END_TEST
 
+/* A task waits until all workers have one: then no thread is still starting.  AddressSanitizer
+ * allocates in a starting thread, and a child forked meanwhile would inherit its locked allocator. */
+static void meet_task(void *arg, int64_t task, int32_t worker)
+{
+    (void)task;
+    (void)worker;
+    (void)atomic_fetch_add(&total, 1);
+    while (atomic_load(&total) < *(const int32_t *)arg)
+        (void)sched_yield();
+}
+
+static void meet(evi_crew *crew)
+{
+    int32_t all = evi_crew_size(crew);
+    atomic_store(&total, 0);
+    evi_parallel(crew, all, meet_task, &all);
+}
+
 static void in_child(ev_context *ctx, bool inside)
 {
     pid_t child = fork();
@@ -262,6 +281,7 @@ START_TEST(after_fork)
     in_child(ctx, false); /* before there were threads */
     evi_crew *crew = evi_crew_begin(ctx);
     run_job(crew, 100);
+    meet(crew);
     in_child(ctx, true); /* taken, workers spinning */
     run_job(crew, 100);
     evi_crew_end(crew);
