@@ -172,7 +172,7 @@ typedef struct evi_kernels {
      * NaN wins; where may be NULL */
     void (*max_pool2)(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
                       uint8_t *where);
-    /* dx0, dx1: 2n values each, all written (added to when add is set) */
+    /* dx0, dx1: 2n values each, all written (added to when add is set); where above 3: nowhere */
     void (*max_pool2_back)(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
                            evi_real *dx1, int32_t add);
 

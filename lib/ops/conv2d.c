@@ -50,7 +50,8 @@ static evi_conv_shape shape_of(const evi_step *s)
                             .dilation_w = w.dw,
                             .groups = s->a.groups,
                             .out_h = w.out_h,
-                            .out_w = w.out_w};
+                            .out_w = w.out_w,
+                            .precise = s->precise};
 }
 
 static void conv_prepare(evi_step *s)
@@ -86,14 +87,14 @@ static void conv_backward(evi_step *s)
     evi_conv_shape c = shape_of(s);
     const evi_real *dy = s->out[0]->grad;
     if (s->in[1]->grad != NULL)
-        evi_conv_back_weights(s->crew, s->k, &c, evi_in(s, 0), dy, s->in[1]->grad,
+        evi_conv_back_weights(s->crew, s->k, &c, evi_in(s, 0), dy, NULL, s->in[1]->grad,
                               !evi_grad_is_first(s, 1), s->scratch);
     if (evi_has_in(s, 2) && s->in[2]->grad != NULL)
-        evi_conv_back_bias(s->crew, s->k, c.n, c.c_out, c.out_h * c.out_w, dy, s->in[2]->grad,
+        evi_conv_back_bias(s->crew, s->k, c.n, c.c_out, c.out_h * c.out_w, dy, NULL, s->in[2]->grad,
                            !evi_grad_is_first(s, 2));
     if (s->in[0]->grad != NULL) {
         evi_conv_end end = {.accumulate = !evi_grad_is_first(s, 0)};
-        evi_conv_back_data(s->crew, s->k, &c, dy, evi_in(s, 1), NULL, &end, s->in[0]->grad,
+        evi_conv_back_data(s->crew, s->k, &c, dy, NULL, evi_in(s, 1), NULL, &end, s->in[0]->grad,
                            s->scratch);
     }
 }

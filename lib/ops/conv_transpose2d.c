@@ -101,7 +101,8 @@ static evi_conv_shape shape_of(const evi_step *s)
                             .dilation_w = w.dw,
                             .groups = s->a.groups,
                             .out_h = w.h,
-                            .out_w = w.w};
+                            .out_w = w.w,
+                            .precise = s->precise};
 }
 
 static void convt_prepare(evi_step *s)
@@ -129,7 +130,7 @@ static void convt_forward(evi_step *s)
 {
     evi_conv_shape c = shape_of(s);
     evi_conv_end end = {.bias = evi_has_in(s, 2) ? evi_in(s, 2) : NULL, .act = evi_step_act(s)};
-    evi_conv_back_data(s->crew, s->k, &c, evi_in(s, 0), evi_in(s, 1),
+    evi_conv_back_data(s->crew, s->k, &c, evi_in(s, 0), NULL, evi_in(s, 1),
                        s->packed_bytes > 0 ? s->packed : NULL, &end, evi_out(s, 0), s->scratch);
 }
 
@@ -138,10 +139,10 @@ static void convt_backward(evi_step *s)
     evi_conv_shape c = shape_of(s);
     const evi_real *dy = s->out[0]->grad;
     if (s->in[1]->grad != NULL)
-        evi_conv_back_weights(s->crew, s->k, &c, dy, evi_in(s, 0), s->in[1]->grad,
+        evi_conv_back_weights(s->crew, s->k, &c, dy, evi_in(s, 0), NULL, s->in[1]->grad,
                               !evi_grad_is_first(s, 1), s->scratch);
     if (evi_has_in(s, 2) && s->in[2]->grad != NULL)
-        evi_conv_back_bias(s->crew, s->k, c.n, c.c_in, c.h * c.w, dy, s->in[2]->grad,
+        evi_conv_back_bias(s->crew, s->k, c.n, c.c_in, c.h * c.w, dy, NULL, s->in[2]->grad,
                            !evi_grad_is_first(s, 2));
     if (s->in[0]->grad != NULL) {
         evi_conv_end end = {.accumulate = !evi_grad_is_first(s, 0)};

@@ -6,6 +6,7 @@
  * of output rows and a block of output channels; it copies what it needs of the picture into its
  * worker's scratch, a part of the channels at a time, and runs the tiles over it. */
 #include "ops/convolve_plane.h"
+#include "ops/winograd.h"
 
 #include <math.h>
 #include <string.h>
@@ -252,6 +253,8 @@ uint64_t evi_conv_pack_bytes(const evi_kernels *k, const evi_conv_shape *s, int3
 {
     job j;
 
+    if (evi_winograd_fits(k, s, pass))
+        return evi_winograd_pack_bytes(k, s, pass);
     set_sizes(&j, k, s, pass);
     return evi_round_up(sizeof(evi_real) * (uint64_t)(j.group_pack * s->groups), EVI_ALIGN);
 }
@@ -261,6 +264,10 @@ void evi_conv_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pass, 
 {
     job j;
 
+    if (evi_winograd_fits(k, s, pass)) {
+        evi_winograd_pack(k, s, pass, w, packed);
+        return;
+    }
     set_sizes(&j, k, s, pass);
     j.w = w;
     j.pack_to = packed;
@@ -475,6 +482,8 @@ uint64_t evi_conv_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s, i
 {
     job j;
 
+    if (evi_winograd_fits(k, s, pass))
+        return evi_winograd_scratch_bytes(k, s, pass, packed, n_workers);
     if (pass == EVI_CONV_BACK_WEIGHTS)
         return evi_conv_weights_scratch_bytes(k, s, n_workers);
     set_sizes(&j, k, s, pass);
@@ -517,6 +526,10 @@ void evi_conv_forward(evi_crew *crew, const evi_kernels *k, const evi_conv_shape
 {
     jobs js;
 
+    if (evi_winograd_fits(k, s, EVI_CONV_FORWARD)) {
+        evi_winograd_forward(crew, k, s, x, w, packed, end, y, scratch);
+        return;
+    }
     set_sizes(&js.j, k, s, EVI_CONV_FORWARD);
     js.j.in = x;
     js.j.w = w;
@@ -526,11 +539,15 @@ void evi_conv_forward(evi_crew *crew, const evi_kernels *k, const evi_conv_shape
 }
 
 void evi_conv_back_data(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
-                        const evi_real *dy, const evi_real *w, const void *packed,
-                        const evi_conv_end *end, evi_real *dx, void *scratch)
+                        const evi_real *dy, const uint8_t *where, const evi_real *w,
+                        const void *packed, const evi_conv_end *end, evi_real *dx, void *scratch)
 {
     jobs js;
 
+    if (evi_winograd_fits(k, s, EVI_CONV_BACK_DATA)) {
+        evi_winograd_back_data(crew, k, s, dy, where, w, packed, end, dx, scratch);
+        return;
+    }
     set_sizes(&js.j, k, s, EVI_CONV_BACK_DATA);
     js.j.in = dy;
     js.j.w = w;

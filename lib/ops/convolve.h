@@ -25,7 +25,14 @@ typedef struct evi_conv_shape {
     int64_t dilation_h, dilation_w;
     int64_t groups;
     int64_t out_h, out_w;
+    bool precise; /* no Winograd */
+    bool pooled;  /* y and dy lie behind a 2x2 max pool of stride 2: [n, c_out, out_h/2, out_w/2];
+                     a last odd row or column is dropped */
 } evi_conv_shape;
+
+/* Where the value of a pooled y came from: 0..3 as kernels' max_pool2 counts, or here when no
+ * gradient goes back, since a ReLU before the pool gave zero. */
+enum { EVI_CONV_NOWHERE = 4 };
 
 /* out = (size + pads - dilation (kernel - 1) - 1) / stride + 1, both axes; false if any is < 1. */
 bool evi_conv_out_size(evi_conv_shape *s);
@@ -35,6 +42,8 @@ typedef struct evi_conv_end {
     const evi_real *bias; /* one per output channel of the pass, or NULL */
     evk_act act;
     bool accumulate; /* add to what the output holds; act must be none */
+    uint8_t *where;  /* forward of a pooled shape: one byte a value of y, or NULL; act must then be
+                        none or ReLU */
 } evi_conv_end;
 
 enum { EVI_CONV_FORWARD = 0, EVI_CONV_BACK_DATA = 1, EVI_CONV_BACK_WEIGHTS = 2 };
@@ -54,19 +63,22 @@ void evi_conv_forward(evi_crew *crew, const evi_kernels *k, const evi_conv_shape
                       const evi_real *x, const evi_real *w, const void *packed,
                       const evi_conv_end *end, evi_real *y, void *scratch);
 
-/* dx = gradient of x from dy, by the same rule (bias: one per input channel). */
+/* dx = gradient of x from dy, by the same rule (bias: one per input channel).  where: as forward
+ * wrote it for a pooled shape, else NULL. */
 void evi_conv_back_data(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
-                        const evi_real *dy, const evi_real *w, const void *packed,
-                        const evi_conv_end *end, evi_real *dx, void *scratch);
+                        const evi_real *dy, const uint8_t *where, const evi_real *w,
+                        const void *packed, const evi_conv_end *end, evi_real *dx, void *scratch);
 
 /* dw = (or +=) gradient of the weights over all n pictures. */
 void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
-                           const evi_real *x, const evi_real *dy, evi_real *dw, bool accumulate,
-                           void *scratch);
+                           const evi_real *x, const evi_real *dy, const uint8_t *where,
+                           evi_real *dw, bool accumulate, void *scratch);
 
-/* db[c] = (or +=) sum of dy [n, channels, plane] over pictures and pixels.  No scratch. */
+/* db[c] = (or +=) sum of dy [n, channels, plane] over pictures and pixels, without those that
+ * `where` (may be NULL) sends nowhere.  No scratch. */
 void evi_conv_back_bias(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t channels,
-                        int64_t plane, const evi_real *dy, evi_real *db, bool accumulate);
+                        int64_t plane, const evi_real *dy, const uint8_t *where, evi_real *db,
+                        bool accumulate);
 
 /* Transposed convolution of x [n, ci, ih, iw] with weights [ci, co/groups, kh, kw] to
  * y [n, co, oh, ow]: fill the shape of the convolution that goes the other way,

@@ -12,6 +12,7 @@
  * Rows that do not fill whole vectors leave lanes idle.  Then dy is copied too, in rows as long as
  * those of the bordered x, zeros between: a picture becomes one long row for both. */
 #include "ops/convolve_plane.h"
+#include "ops/winograd.h"
 
 #include <string.h>
 
@@ -244,11 +245,15 @@ static void sums_task(void *arg, int64_t task, int32_t worker)
 }
 
 void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
-                           const evi_real *x, const evi_real *dy, evi_real *dw, bool accumulate,
-                           void *scratch)
+                           const evi_real *x, const evi_real *dy, const uint8_t *where,
+                           evi_real *dw, bool accumulate, void *scratch)
 {
     job j;
 
+    if (evi_winograd_fits(k, s, EVI_CONV_BACK_WEIGHTS)) {
+        evi_winograd_back_weights(crew, k, s, x, dy, where, dw, accumulate, scratch);
+        return;
+    }
     set_sizes(&j, k, s);
     j.x = x;
     j.dy = dy;
@@ -274,6 +279,7 @@ typedef struct bias_job {
     const evi_real *dy;
     evi_real *db;
     bool accumulate;
+    const uint8_t *where;
 } bias_job;
 
 static void bias_task(void *arg, int64_t c, int32_t worker)
@@ -288,9 +294,10 @@ static void bias_task(void *arg, int64_t c, int32_t worker)
 }
 
 void evi_conv_back_bias(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t channels,
-                        int64_t plane, const evi_real *dy, evi_real *db, bool accumulate)
+                        int64_t plane, const evi_real *dy, const uint8_t *where, evi_real *db,
+                        bool accumulate)
 {
-    bias_job j = {k, n, channels, plane, dy, db, accumulate};
+    bias_job j = {k, n, channels, plane, dy, db, accumulate, where};
 
     evi_parallel(crew, channels, bias_task, &j);
 }

@@ -143,9 +143,9 @@ static void bench_layer(const evi_kernels *k, const layer *l)
             if (pass == EVI_CONV_FORWARD)
                 evi_conv_forward(NULL, k, &s, x, w, NULL, &end, y, scratch);
             else if (pass == EVI_CONV_BACK_DATA)
-                evi_conv_back_data(NULL, k, &s, y, w, NULL, NULL, x, scratch);
+                evi_conv_back_data(NULL, k, &s, y, NULL, w, NULL, NULL, x, scratch);
             else
-                evi_conv_back_weights(NULL, k, &s, x, y, w, false, scratch);
+                evi_conv_back_weights(NULL, k, &s, x, y, NULL, w, false, scratch);
             t0 = seconds() - t0;
             spent += t0;
             best = t0 < best ? t0 : best;

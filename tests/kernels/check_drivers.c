@@ -213,9 +213,9 @@ static void run_pass(const pass_case *p, const evi_conv_shape *s, evi_crew *c, c
     if (p->pass == EVI_CONV_FORWARD)
         evi_conv_forward(c, p->k, s, in, p->w, p->packed, &p->end, out, p->scratch);
     else if (p->pass == EVI_CONV_BACK_DATA)
-        evi_conv_back_data(c, p->k, s, in, p->w, p->packed, &p->end, out, p->scratch);
+        evi_conv_back_data(c, p->k, s, in, NULL, p->w, p->packed, &p->end, out, p->scratch);
     else
-        evi_conv_back_weights(c, p->k, s, in, p->dy, out, p->end.accumulate, p->scratch);
+        evi_conv_back_weights(c, p->k, s, in, p->dy, NULL, out, p->end.accumulate, p->scratch);
 }
 
 /* sum: the naive result without bias, activation and old content. */
