@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Convolution 3x3 of stride 1 by Winograd's minimal filtering, F(4x4, 3x3): 36 multiplications where
- * the sum itself takes 144.  The three passes mean what they mean in convolve.h, whose functions
+/* Convolution 3x3 of stride 1 by the minimal filtering of Winograd, F(4x4, 3x3): 36 multiplications
+ * where the sum takes 144.  The three passes mean what they mean in convolve.h, whose functions
  * come here when evi_winograd_fits() says so; all arguments are as there. */
 #ifndef EVI_WINOGRAD_H
 #define EVI_WINOGRAD_H

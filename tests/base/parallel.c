@@ -235,7 +235,7 @@ START_TEST(threads_refused)
 END_TEST
 
 /* A task waits until all workers have one: then no thread is still starting.  AddressSanitizer
- * allocates in a starting thread, and a child forked meanwhile would inherit its locked allocator. */
+ * allocates in a starting thread; a child forked meanwhile would inherit its locked allocator. */
 static void meet_task(void *arg, int64_t task, int32_t worker)
 {
     (void)task;
