@@ -2,9 +2,13 @@
 /* Milliseconds of one inference: bench/infer --arch 5 --threads 1 */
 #include "bench.h"
 
+#include "graph/plan.h"
+
 int main(int argc, char **argv)
 {
-    bench_options o = bench_read(argc, argv);
+    bench_options o = {.arch = 5, .threads = 1, .batch = 1, .size = 224, .seconds = 2};
+    bench_result r = {.what = "infer"};
+    bench_read(argc, argv, &o);
     ev_context *ctx = bench_context(&o);
     ev_model *m = bench_model(ctx, &o);
     if (o.save != NULL) {
@@ -16,32 +20,29 @@ int main(int argc, char **argv)
     ev_session *session = NULL;
     EV_OPTIONS_INIT(&p);
     p.max_batch = o.batch;
+    p.precise = o.precise;
     MUST(ev_plan_create(ctx, m, &p, &plan));
     MUST(ev_session_create(plan, &session));
     int64_t dims[EV_MAX_RANK];
-    int32_t rank = ev_model_input_dims(m, 0, dims);
-    dims[0] = o.batch;
-    ev_tensor *x = NULL;
-    MUST(ev_tensor_create(ctx, EV_TYPE_FLOAT32, rank, dims, &x));
-    float *pixels = ev_tensor_data(x);
-    uint32_t state = 12345;
-    for (int64_t i = 0; i < ev_tensor_count(x); i++) {
-        state = state * 1664525u + 1013904223u;
-        pixels[i] = (float)(state >> 8) / 8388608.0f - 1.0f;
-    }
+    ev_model_input_dims(m, 0, dims);
+    ev_tensor *x = bench_picture(ctx, o.batch, dims[1], dims[2], dims[3], 12345);
     const ev_tensor *in = x;
-    static double ms[100000];
-    int n = 0;
     double start = bench_now();
-    for (int i = 0; i < 3 || bench_now() - start < 0.2; i++)
+    for (int i = 0; i < (o.steps > 0 ? 1 : 3) || (o.steps == 0 && bench_now() - start < 0.2); i++)
         MUST(ev_session_run(session, &in, 1, NULL, 0));
     start = bench_now();
-    while (n < 5 || (n < 100000 && bench_now() - start < o.seconds)) {
+    while (bench_more(&o, &r.samples, start, 5)) {
         double t = bench_now();
         MUST(ev_session_run(session, &in, 1, NULL, 0));
-        ms[n++] = (bench_now() - t) * 1e3;
+        bench_add(&r.samples, (bench_now() - t) * 1e3);
     }
-    bench_print("infer", &o, ms, n, 2e-9 * (double)ev_model_macs(m) * o.batch);
+    evi_session_cost(session, &r.gflop, &r.bytes);
+    r.gflop = 2e-9 * (double)ev_model_macs(m) * o.batch; /* as the net is drawn */
+    r.peak = bench_peak(ctx);
+    bench_name(&o, r.name, sizeof r.name);
+    bench_head(&o);
+    bench_print(&o, &r);
+    bench_end(&r);
     ev_session_destroy(session);
     ev_plan_destroy(plan);
     ev_tensor_destroy(x);

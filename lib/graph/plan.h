@@ -138,6 +138,9 @@ void evi_session_backward(ev_session *session, evi_crew *crew, const float *loss
                           bool accumulate);
 /* Value of output number `output` (a loss): its one element. */
 double evi_session_scalar(const ev_session *session, int32_t output);
+/* What one forward pass costs: floating-point operations in thousands of millions, and the bytes of
+ * each step's inputs, outputs and weights. */
+void evi_session_cost(const ev_session *session, double *gflop_out, double *bytes_out);
 /* Elements and shape of output `index` of the last forward. */
 const void *evi_session_output_data(const ev_session *session, int32_t index, evi_shape *shape_out);
 

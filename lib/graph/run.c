@@ -117,6 +117,36 @@ static double step_flops(const evi_step *s)
     return s->op->flops(&s->a, in, s->n_in, out, s->n_out);
 }
 
+static double view_bytes(const evi_view *v)
+{
+    return v == NULL ? 0 : (double)evi_shape_count(&v->shape) * (double)evi_type_bytes(v->type);
+}
+
+static double step_bytes(const evi_step *s)
+{
+    double sum = 0;
+    for (int32_t j = 0; j < s->n_in; j++)
+        sum += view_bytes(s->in[j]);
+    for (int32_t j = 0; j < s->n_out; j++)
+        sum += view_bytes(s->out[j]);
+    return sum;
+}
+
+static bool is_run(const ev_session *session, int32_t i)
+{
+    return !session->plan->nodes[session->steps.node[i]].is_view;
+}
+
+void evi_session_cost(const ev_session *session, double *gflop_out, double *bytes_out)
+{
+    *gflop_out = *bytes_out = 0;
+    for (int32_t i = 0; i < session->steps.n; i++)
+        if (is_run(session, i)) {
+            *gflop_out += 1e-9 * step_flops(&session->steps.step[i]);
+            *bytes_out += step_bytes(&session->steps.step[i]);
+        }
+}
+
 static void time_steps(ev_session *session, int32_t n_runs, double *seconds)
 {
     evi_crew *crew = evi_crew_begin(session->handle.ctx);
