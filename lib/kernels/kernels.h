@@ -83,6 +83,53 @@ typedef struct evk_dot_tile {
     int32_t flags;
 } evk_dot_tile;
 
+/* ---- Winograd F(4x4, 3x3) --------------------------------------------------------------------
+
+ * A 3x3 correlation over tiles of 6x6 inputs and 4x4 outputs as 36 products:
+ *     Y = A^T [ (G g G^T) * (B^T d B) ] A        (* element by element)
+ * The interpolation points are 0, +-a, +-b and infinity with a = 5/8, b = 3/2: all products of
+ * them are exact, and the error is half of what 1 and 2 give.  With a2 = a a, b2 = b b, the rows of
+ *     B^T   [a2 b2, 0, -(a2 + b2), 0, 1, 0]   [0, a2 b2, 0, -(a2 + b2), 0, 1] (last)
+ *           [0, -+a b2, -b2, +-a, 1, 0]       [0, -+b a2, -a2, +-b, 1, 0]
+ *     A^T   [p^i for each point p], i = 0..3; infinity has 0 0 0 1
+ *     G     [1, p, p2] / product of p's differences to the other points; infinity has [0, 0, 1]
+ * in the order 0, a, -a, b, -b, infinity.  Point (i, j) of the 36 is number 6 i + j.  The value of
+ * a tile does not depend on where it lies in a call. */
+#define EVK_WINO_A ((evi_real)0.625)
+#define EVK_WINO_B ((evi_real)1.5)
+enum { EVK_WINO_POINTS = 36 };
+
+/* v[p*step + t] = point p of B^T d B,  d[r][c] = row[r][4 t + c - left],  t < n, r, c < 6.
+ * A row of NULL, and columns outside 0..width-1, are zeros. */
+typedef struct evk_wino_in {
+    int64_t n; /* tiles side by side */
+    const evi_real *row[6];
+    int64_t left, width;
+    evi_real *v;
+    int64_t step;
+} evk_wino_in;
+
+/* y[r*ldy + 4 t + c] = (A^T m_t A)[r][c],  m_t = m[p*step + t],  t < n, r < height <= 4,
+ * 4 t + c < width <= 4 n.  In this order: the bias is added; with EVK_TILE_ADD the old y (never
+ * with pool); with EVK_TILE_CLIP as in evk_tile.
+ * pool: of each 2x2 outputs the largest, as max_pool2; height and width count pooled values then
+ * (height <= 2, width <= 2 n).  where: one byte a value, ldw between rows, as max_pool2 gives it,
+ * but 4 for a value <= 0 when `positive` is set; may be NULL. */
+typedef struct evk_wino_out {
+    int64_t n;
+    const evi_real *m;
+    int64_t step;
+    evi_real *y;
+    int64_t ldy;
+    int64_t width;
+    int32_t height;
+    int32_t flags;
+    evi_real bias, lo, hi;
+    bool pool, positive;
+    uint8_t *where;
+    int64_t ldw;
+} evk_wino_out;
+
 /* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them -------- */
 
 typedef struct evk_sgd {
@@ -175,6 +222,13 @@ typedef struct evi_kernels {
     /* dx0, dx1: 2n values each, all written (added to when add is set); where above 3: nowhere */
     void (*max_pool2_back)(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
                            evi_real *dx1, int32_t add);
+
+    /* Winograd */
+    void (*wino_in)(const evk_wino_in *a);
+    void (*wino_out)(const evk_wino_out *a);
+    /* u[p*step + i] = point p of G g G^T,  g[r][c] = g[(3 r + c) * ldg + i],  i < n; for kernels
+     * turned by 180 degrees give the last tap and -ldg.  No overlap. */
+    void (*wino_weights)(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
 
     /* optimisers; buf and m may be NULL where momentum is 0 */
     void (*sgd)(int64_t n, const evk_sgd *o, const evi_real *g, evi_real *buf, evi_real *w);

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Not there yet: fits() says no. */
-#include "ops/winograd.h"
+#include "ops/winograd_weights.h"
 
 bool evi_winograd_fits(const evi_kernels *k, const evi_conv_shape *s, int32_t pass)
 {
-    (void)k, (void)s, (void)pass;
+    if (pass == EVI_CONV_BACK_WEIGHTS)
+        return evi_winograd_weights_fits(k, s);
     return false;
 }
 
@@ -23,7 +24,9 @@ void evi_winograd_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pa
 uint64_t evi_winograd_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s, int32_t pass,
                                     bool packed, int32_t n_workers)
 {
-    (void)k, (void)s, (void)pass, (void)packed, (void)n_workers;
+    (void)packed;
+    if (pass == EVI_CONV_BACK_WEIGHTS)
+        return evi_winograd_weights_scratch_bytes(k, s, n_workers);
     return 0;
 }
 
@@ -42,12 +45,4 @@ void evi_winograd_back_data(evi_crew *crew, const evi_kernels *k, const evi_conv
 {
     (void)crew, (void)k, (void)s, (void)dy, (void)where;
     (void)w, (void)packed, (void)end, (void)dx, (void)scratch;
-}
-
-void evi_winograd_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
-                               const evi_real *x, const evi_real *dy, const uint8_t *where,
-                               evi_real *dw, bool accumulate, void *scratch)
-{
-    (void)crew, (void)k, (void)s, (void)x;
-    (void)dy, (void)where, (void)dw, (void)accumulate, (void)scratch;
 }

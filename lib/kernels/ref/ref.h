@@ -37,6 +37,9 @@ void evk_ref_max_pool2(int64_t n, const evi_real *x0, const evi_real *x1, evi_re
                        uint8_t *where);
 void evk_ref_max_pool2_back(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
                             evi_real *dx1, int32_t add);
+void evk_ref_wino_in(const evk_wino_in *a);
+void evk_ref_wino_out(const evk_wino_out *a);
+void evk_ref_wino_weights(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
 void evk_ref_sgd(int64_t n, const evk_sgd *o, const evi_real *g, evi_real *buf, evi_real *w);
 void evk_ref_adam(int64_t n, const evk_adam *o, const evi_real *g, evi_real *m, evi_real *v,
                   evi_real *w);
