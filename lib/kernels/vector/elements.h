@@ -127,6 +127,21 @@ static void k_gather(int64_t n, const float *x, int64_t step, float *y)
         y[i] = x[i * step];
 }
 
+#ifdef HAS_STORE_EVEN
+static void k_scatter(int64_t n, const float *x, float *y, int64_t step, int32_t add)
+{
+    int64_t i = 0;
+
+    if (step == 2) {
+        for (; i + VL <= n; i += VL)
+            v_store_even(y + 2 * i, v_load(x + i), add);
+    }
+    evk_ref_scatter(n - i, x + i, y + i * step, step, add);
+}
+#else
+#define k_scatter evk_ref_scatter
+#endif
+
 /* A part of a plane's bytes is brought together first, then converted. */
 static void k_bytes_to_planes(int64_t n, const uint8_t *x, int32_t channels, const float *scale,
                               const float *shift, float *y, int64_t plane)

@@ -52,6 +52,21 @@ static inline void v_store_t(float *p, vt t, vf v)
 {
     _mm512_mask_storeu_ps(p, t, v);
 }
+/* p[2 i] = v[i] or += v[i]; what lies between is not touched. */
+#define HAS_STORE_EVEN
+static inline void v_store_even(float *p, vf v, int add)
+{
+    const __m512i at = _mm512_setr_epi32(0, 0, 1, 0, 2, 0, 3, 0, 4, 0, 5, 0, 6, 0, 7, 0);
+    __m512 a = _mm512_permutexvar_ps(at, v);
+    __m512 b = _mm512_permutexvar_ps(_mm512_add_epi32(at, _mm512_set1_epi32(8)), v);
+
+    if (add) {
+        a = _mm512_add_ps(a, _mm512_maskz_loadu_ps(0x5555, p));
+        b = _mm512_add_ps(b, _mm512_maskz_loadu_ps(0x5555, p + 16));
+    }
+    _mm512_mask_storeu_ps(p, 0x5555, a);
+    _mm512_mask_storeu_ps(p + 16, 0x5555, b);
+}
 static inline vf v_add(vf a, vf b)
 {
     return _mm512_add_ps(a, b);
