@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Milliseconds of one whole CycleGAN step (Zhu et al. 2017) at batch 1: both generators (six blocks,
+/* Milliseconds of one whole CycleGAN step (Zhu et al. 2017), batch 1: both generators (six blocks,
  * width 64) with adversarial (least squares), cycle (10) and identity (5) losses, then both
  * discriminators on real and generated pictures; Adam 2e-4, beta1 0.5.  Two ordinary models that
  * call the four networks, and two ordinary trainers:

@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions as the caller sees them: checked runs, results, times. */
 #include "graph/plan.h"
+#include "ops/peak.h"
+
+#include <stdio.h>
 #include <string.h>
 
 /* ---- runs ------------------------------------------------------------------------------------ */
@@ -147,7 +150,8 @@ void evi_session_cost(const ev_session *session, double *gflop_out, double *byte
         }
 }
 
-static void time_steps(ev_session *session, int32_t n_runs, double *seconds)
+/* The least time of each step; gives the peak that these workers reach, in GFLOP/s. */
+static double time_steps(ev_session *session, int32_t n_runs, double *seconds)
 {
     evi_crew *crew = evi_crew_begin(session->handle.ctx);
     for (int32_t run = 0; run < n_runs; run++)
@@ -162,45 +166,105 @@ static void time_steps(ev_session *session, int32_t n_runs, double *seconds)
             if (run == 0 || took < seconds[i])
                 seconds[i] = took; /* the least: what the step takes undisturbed */
         }
+    double peak = evi_peak_gflops(crew, session->plan->k);
     evi_crew_end(crew);
+    return peak;
 }
 
-static void report(const ev_session *session, const double *seconds, bool json, evi_text *t)
+/* The kernel's name and what was fused into the step: "winograd+relu". */
+static const char *step_kernel(const evi_step *s, char *buffer, size_t size)
 {
-    double total = 0;
+    static const char *const acts[EVK_ACT_COUNT] = {
+        "", "+relu", "+clip", "+leaky", "+sigmoid", "+tanh", "+hardswish", "+hardsigmoid"};
+    const char *name = s->op->kernel != NULL ? s->op->kernel(s) : "";
+    bool fused = s->act > 0 && s->act < EVK_ACT_COUNT;
+    snprintf(buffer, size, "%s%s", name, fused ? acts[s->act] + (*name == 0) : "");
+    return buffer;
+}
+
+typedef struct profile_row {
+    const char *name, *kind;
+    char kernel[48], shape[EVI_SHAPE_TEXT];
+    double seconds, gflops, bytes, share; /* of the peak */
+} profile_row;
+
+static void fill_row(const ev_session *session, int32_t i, double seconds, double peak,
+                     profile_row *row)
+{
+    const evi_step *s = &session->steps.step[i];
+    row->name = session->plan->nodes[session->steps.node[i]].name;
+    row->kind = s->op->name;
+    row->seconds = seconds;
+    row->gflops = seconds > 0 ? step_flops(s) / seconds * 1e-9 : 0;
+    row->bytes = step_bytes(s);
+    row->share = peak > 0 ? row->gflops / peak : 0;
+    step_kernel(s, row->kernel, sizeof(row->kernel));
+    evi_shape_text(&s->out[0]->shape, row->shape);
+}
+
+static void add_number(evi_text *t, const char *key, double value)
+{
+    evi_text_add(t, ",\"%s\":", key);
+    evi_text_double(t, value);
+}
+
+static void report_json(const ev_session *session, const double *seconds, double peak, evi_text *t)
+{
+    double total = 0, bytes = 0;
     const char *comma = "";
+    profile_row row;
+    evi_text_add(t, "{\"kernels\":\"%s\"", session->plan->k->name);
+    add_number(t, "threads", session->plan->n_workers);
+    add_number(t, "batch", (double)session->batch);
+    add_number(t, "peak_gflops", peak);
+    evi_text_add(t, ",\"steps\":[");
+    for (int32_t i = 0; i < session->steps.n; i++) {
+        if (!is_run(session, i))
+            continue;
+        fill_row(session, i, seconds[i], peak, &row);
+        total += row.seconds;
+        bytes += row.bytes;
+        evi_text_add(t, "%s{\"name\":", comma);
+        evi_text_json_string(t, row.name);
+        evi_text_add(t, ",\"kind\":\"%s\",\"kernel\":\"%s\",\"output\":%s", row.kind, row.kernel,
+                     row.shape);
+        add_number(t, "us", row.seconds * 1e6);
+        add_number(t, "ms", row.seconds * 1e3);
+        add_number(t, "gflops", row.gflops);
+        add_number(t, "share", row.share);
+        add_number(t, "bytes", row.bytes);
+        evi_text_add(t, "}");
+        comma = ",";
+    }
+    evi_text_add(t, "]");
+    add_number(t, "total_us", total * 1e6);
+    add_number(t, "total_bytes", bytes);
+    evi_text_add(t, "}\n");
+}
+
+static void report_table(const ev_session *session, const double *seconds, double peak, evi_text *t)
+{
+    double total = 0, flops = 0;
+    profile_row row;
     for (int32_t i = 0; i < session->steps.n; i++)
         total += seconds[i];
-    evi_text_add(t, json ? "{\"kernels\":\"%s\",\"steps\":[" : "kernels: %s\n",
-                 session->plan->k->name);
-    if (!json)
-        evi_text_add(t, "%-28s %-18s %-20s %10s %8s %10s\n", "layer", "kind", "output", "us", "%",
-                     "GFLOP/s");
+    evi_text_add(t, "kernels: %s, threads: %d, measured peak: %.1f GFLOP/s\n",
+                 session->plan->k->name, (int)session->plan->n_workers, peak);
+    evi_text_add(t, "%-28s %-18s %-18s %-20s %9s %6s %9s %8s %9s %8s\n", "layer", "kind", "kernel",
+                 "output", "ms", "%", "GFLOP/s", "% peak", "MB moved", "GB/s");
     for (int32_t i = 0; i < session->steps.n; i++) {
-        const evi_step *s = &session->steps.step[i];
-        const evi_flat_node *node = &session->plan->nodes[session->steps.node[i]];
-        if (node->is_view)
+        if (!is_run(session, i))
             continue;
-        char shape[EVI_SHAPE_TEXT];
-        double rate = seconds[i] > 0 ? step_flops(s) / seconds[i] * 1e-9 : 0;
-        evi_shape_text(&s->out[0]->shape, shape);
-        if (json) {
-            evi_text_add(t, "%s{\"name\":", comma);
-            evi_text_json_string(t, node->name);
-            evi_text_add(t, ",\"kind\":\"%s\",\"output\":%s,\"us\":", s->op->name, shape);
-            evi_text_double(t, seconds[i] * 1e6);
-            evi_text_add(t, ",\"gflops\":");
-            evi_text_double(t, rate);
-            evi_text_add(t, "}");
-            comma = ",";
-        } else {
-            evi_text_add(t, "%-28s %-18s %-20s %10.1f %8.1f %10.1f\n", node->name, s->op->name,
-                         shape, seconds[i] * 1e6, total > 0 ? 100 * seconds[i] / total : 0, rate);
-        }
+        fill_row(session, i, seconds[i], peak, &row);
+        flops += row.gflops * row.seconds;
+        evi_text_add(t, "%-28s %-18s %-18s %-20s %9.4f %6.1f %9.1f %8.1f %9.2f %8.1f\n", row.name,
+                     row.kind, row.kernel, row.shape, row.seconds * 1e3,
+                     total > 0 ? 100 * row.seconds / total : 0, row.gflops, 100 * row.share,
+                     row.bytes * 1e-6, row.seconds > 0 ? 1e-9 * row.bytes / row.seconds : 0);
     }
-    evi_text_add(t, json ? "],\"total_us\":" : "total us: ");
-    evi_text_double(t, total * 1e6);
-    evi_text_add(t, json ? "}\n" : "\n");
+    double rate = total > 0 ? flops / total : 0;
+    evi_text_add(t, "total: %.4f ms, %.1f GFLOP/s, %.1f %% of the peak\n", total * 1e3, rate,
+                 peak > 0 ? 100 * rate / peak : 0);
 }
 
 ev_status ev_session_profile(ev_session *session, int32_t n_runs, int32_t json, char **out)
@@ -217,10 +281,13 @@ ev_status ev_session_profile(ev_session *session, int32_t n_runs, int32_t json, 
                         "used again");
     double *seconds = NULL;
     EVI_TRY(evi_calloc(session->handle.ctx, (uint64_t)session->steps.n, sizeof(double), &seconds));
-    time_steps(session, n_runs, seconds);
+    double peak = time_steps(session, n_runs, seconds);
     evi_text t;
     evi_text_start(&t, session->handle.ctx);
-    report(session, seconds, json != 0, &t);
+    if (json != 0)
+        report_json(session, seconds, peak, &t);
+    else
+        report_table(session, seconds, peak, &t);
     evi_free(seconds);
     ev_status status = t.status;
     if (status == EV_OK)

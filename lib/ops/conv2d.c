@@ -3,6 +3,7 @@
  * Inputs: x, weights, bias [M] (optional). */
 #include "ops/check.h"
 #include "ops/convolve.h"
+#include "ops/peak.h"
 #include "ops/window.h"
 
 static ev_status conv_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_edge *out,
@@ -115,6 +116,12 @@ static double conv_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
     return 2.0 * (double)evi_shape_count(&out[0].shape) * (double)evi_shape_span(w, 1, w->rank);
 }
 
+static const char *conv_kernel(const evi_step *s)
+{
+    evi_conv_shape c = shape_of(s);
+    return evi_conv_kernel(s->k, &c, EVI_CONV_FORWARD);
+}
+
 const evi_op evi_op_conv2d = {.name = "conv2d",
                               .onnx = "Conv",
                               .traits = EVI_OP_FUSES_ACT,
@@ -128,4 +135,5 @@ const evi_op evi_op_conv2d = {.name = "conv2d",
                               .forward = conv_forward,
                               .backward = conv_backward,
                               .channels = conv_channels,
-                              .flops = conv_flops};
+                              .flops = conv_flops,
+                              .kernel = conv_kernel};

@@ -6,6 +6,7 @@
  * each of its three passes is another pass of that convolution. */
 #include "ops/check.h"
 #include "ops/convolve.h"
+#include "ops/peak.h"
 #include "ops/window.h"
 
 /* Size along one axis; where the size is wanted (output_shape, SAME) the padding follows from it:
@@ -168,6 +169,12 @@ static double convt_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, 
     return 2.0 * (double)evi_shape_count(&in[0].shape) * (double)evi_shape_span(w, 1, w->rank);
 }
 
+static const char *convt_kernel(const evi_step *s)
+{
+    evi_conv_shape c = shape_of(s);
+    return evi_conv_kernel(s->k, &c, EVI_CONV_BACK_DATA);
+}
+
 const evi_op evi_op_conv_transpose2d = {.name = "conv_transpose2d",
                                         .onnx = "ConvTranspose",
                                         .traits = EVI_OP_FUSES_ACT,
@@ -181,4 +188,5 @@ const evi_op evi_op_conv_transpose2d = {.name = "conv_transpose2d",
                                         .forward = convt_forward,
                                         .backward = convt_backward,
                                         .channels = convt_channels,
-                                        .flops = convt_flops};
+                                        .flops = convt_flops,
+                                        .kernel = convt_kernel};

@@ -230,6 +230,12 @@ static double dense_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, 
            (double)in[0].shape.dim[a->trans_a ? 0 : 1];
 }
 
+/* The weights of an ordinary dense layer lie along the sum, which is then a scalar product. */
+static const char *dense_kernel(const evi_step *s)
+{
+    return s->a.trans_b || s->packed_bytes > 0 ? "dot" : "gemm";
+}
+
 const evi_op evi_op_dense = {.name = "dense",
                              .onnx = "Gemm",
                              .traits = EVI_OP_FUSES_ACT,
@@ -243,4 +249,5 @@ const evi_op evi_op_dense = {.name = "dense",
                              .forward = dense_forward,
                              .backward = dense_backward,
                              .channels = dense_channels,
-                             .flops = dense_flops};
+                             .flops = dense_flops,
+                             .kernel = dense_kernel};

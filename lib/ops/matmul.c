@@ -206,6 +206,11 @@ static double mm_flops(const evi_attrs *attrs, const evi_edge *in, int32_t n_in,
            (double)in[0].shape.dim[in[0].shape.rank - 1];
 }
 
+static const char *mm_kernel(const evi_step *s)
+{
+    return s->packed_bytes > 0 ? "dot" : s->variant == FOLDED ? "gemm" : "gemm of each";
+}
+
 const evi_op evi_op_matmul = {.name = "matmul",
                               .onnx = "MatMul",
                               .traits = EVI_OP_FUSES_ACT,
@@ -219,4 +224,5 @@ const evi_op evi_op_matmul = {.name = "matmul",
                               .forward = mm_forward,
                               .backward = mm_backward,
                               .channels = mm_channels,
-                              .flops = mm_flops};
+                              .flops = mm_flops,
+                              .kernel = mm_kernel};

@@ -231,6 +231,11 @@ static double pool_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
     return (double)evi_shape_count(&out[0].shape) * a->kernel[0] * a->kernel[1];
 }
 
+static const char *pool_kernel(const evi_step *s)
+{
+    return s->variant == TWO_BY_TWO ? "2x2" : "general";
+}
+
 const evi_op evi_op_max_pool2d = {.name = "max_pool2d",
                                   .onnx = "MaxPool",
                                   .min_in = 1,
@@ -241,4 +246,5 @@ const evi_op evi_op_max_pool2d = {.name = "max_pool2d",
                                   .forward = pool_forward,
                                   .backward = pool_backward,
                                   .channels = pool_channels,
-                                  .flops = pool_flops};
+                                  .flops = pool_flops,
+                                  .kernel = pool_kernel};

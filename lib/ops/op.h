@@ -190,6 +190,9 @@ typedef struct evi_op {
      * input resolution; elementwise ops 1 per element).  NULL: 0. */
     double (*flops)(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
                     int32_t n_out);
+    /* What forward does with these shapes, for profiles: "direct", "winograd" ...  NULL: nothing
+     * to tell. */
+    const char *(*kernel)(const evi_step *s);
 } evi_op;
 
 const evi_op *evi_op_find(const char *name);       /* by our name; NULL */

@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The measured peak: each worker runs one full tile again and again, short stretches, the best of
- * which counts; the sum over the workers is the peak of the crew. */
+/* Names of the kernels, and the measured peak: each worker runs one full tile again and again, in
+ * short stretches, the best of which counts; the sum over the workers is the peak of the crew. */
 #include "ops/peak.h"
+#include "ops/winograd.h"
 
-enum { DEPTH = 64, MAX_OPERAND = 64 * 64, MAX_WORKERS = 256, STRETCHES = 150, TILES = 100 };
+enum { DEPTH = 64, MAX_OPERAND = 64 * 64, MAX_WORKERS = 256, STRETCHES = 400, TILES = 100 };
+static const double LONG_ENOUGH = 0.01; /* seconds */
 
 typedef struct peak_job {
     const evi_kernels *k;
@@ -25,7 +27,8 @@ static void measure(void *arg, int64_t task, int32_t worker)
         off[i] = i * k->nr;
     for (int32_t i = 0; i < MAX_OPERAND; i++)
         a[i] = b[i] = (evi_real)0.5;
-    for (int32_t r = 0; r < STRETCHES; r++) {
+    double begin = evi_seconds();
+    for (int32_t r = 0; r < STRETCHES && (r < 2 || evi_seconds() - begin < LONG_ENOUGH); r++) {
         double start = evi_seconds();
         for (int32_t i = 0; i < TILES; i++)
             k->tile(&t);
@@ -47,4 +50,15 @@ double evi_peak_gflops(evi_crew *crew, const evi_kernels *k)
     for (int32_t i = 0; i < n; i++)
         sum += job.rate[i];
     return sum;
+}
+
+const char *evi_conv_kernel(const evi_kernels *k, const evi_conv_shape *s, int32_t pass)
+{
+    if (evi_winograd_fits(k, s, pass))
+        return s->pooled ? "winograd+pool" : "winograd";
+    if (s->groups > 1 && s->groups == s->c_in)
+        return s->pooled ? "depthwise+pool" : "depthwise";
+    if (s->kh == 1 && s->kw == 1)
+        return s->pooled ? "pointwise+pool" : "pointwise";
+    return s->pooled ? "direct+pool" : "direct";
 }

@@ -209,6 +209,8 @@ check "bench" exits 0 bench a --runs 3 --threads 1,2 --batch 1,4
 check "... memory as foretold" awk -F'\t' 'NR > 1 && $8 != $9 {bad = 1} END {exit bad}' out
 check "bench --json --profile" exits 0 bench a --runs 3 --json --profile
 check "... is JSON" json out
+check "bench --profile" exits 0 bench a --runs 3 --profile
+check "... names kernels and the peak" says 'measured peak' out
 check "bench: goal not met" exits 1 bench a --runs 3 --max-ms 0.000001
 check "report" exits 0 report a -o page.html
 check "... whole" says '^</html>' page.html

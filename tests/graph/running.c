@@ -159,6 +159,70 @@ START_TEST(nan_is_found_and_named)
 }
 END_TEST
 
+/* What a profile of the mixed net says, as text or as JSON; the caller gives it back. */
+static char *profile_of(ev_context *ctx, const ev_plan_options *o, int32_t json)
+{
+    ev_model *m = mixed_net(ctx);
+    const int64_t dims[4] = {2, 3, 20, 18};
+    ev_tensor *x = some_tensor(ctx, 4, dims, 1);
+    const ev_tensor *in = x;
+    ev_plan *plan = NULL;
+    ev_session *s = NULL;
+    char *text = NULL;
+    t_ok(ev_plan_create(ctx, m, o, &plan));
+    t_ok(ev_session_create(plan, &s));
+    t_ok(ev_session_run(s, &in, 1, NULL, 0));
+    t_status(ev_session_profile(s, 0, json, &text), EV_ERR_ARGUMENT);
+    t_ok(ev_session_profile(s, 2, json, &text));
+    ev_tensor_destroy(x);
+    ev_session_destroy(s);
+    ev_plan_destroy(plan);
+    ev_model_destroy(m);
+    return text;
+}
+
+/* The number after a key, from `from` on. */
+static double number_after(const char *from, const char *key)
+{
+    const char *at = strstr(from, key);
+    ck_assert_ptr_nonnull(at);
+    return atof(at + strlen(key));
+}
+
+START_TEST(profile_tells_kernels_and_shares)
+{
+    ev_context *ctx = t_context(NULL, 2);
+    ev_plan_options o;
+    EV_OPTIONS_INIT(&o);
+    o.max_batch = 2;
+    o.precise = 1; /* no Winograd: the names are known */
+    char *text = profile_of(ctx, &o, 1);
+    ck_assert_double_gt(number_after(text, "\"peak_gflops\":"), 0);
+    ck_assert_double_eq(number_after(text, "\"threads\":"), 2);
+    ck_assert_double_eq(number_after(text, "\"batch\":"), 2);
+    const char *conv = strstr(text, "\"kind\":\"conv2d\"");
+    ck_assert_ptr_nonnull(conv);
+    const char *kernel = strstr(conv, "\"kernel\":\"");
+    ck_assert_ptr_nonnull(kernel);
+    ck_assert_int_eq(strncmp(kernel, "\"kernel\":\"direct", 16), 0);
+    double rate = number_after(conv, "\"gflops\":"), ms = number_after(conv, "\"ms\":");
+    double share = number_after(conv, "\"share\":");
+    ck_assert_double_gt(rate, 0);
+    ck_assert_double_gt(share, 0);
+    ck_assert_double_eq_tol(ms * 1e3, number_after(conv, "\"us\":"), 1e-3);
+    ck_assert_double_eq_tol(share, rate / number_after(text, "\"peak_gflops\":"), 1e-4);
+    ck_assert_double_ge(number_after(text, "\"total_bytes\":"), number_after(conv, "\"bytes\":"));
+    ck_assert_ptr_nonnull(strstr(text, "\"kernel\":\"dot"));
+    ev_string_destroy(text);
+    text = profile_of(ctx, &o, 0);
+    ck_assert_ptr_nonnull(strstr(text, "% peak"));
+    ck_assert_ptr_nonnull(strstr(text, "total:"));
+    ck_assert_ptr_nonnull(strstr(text, "+relu"));
+    ev_string_destroy(text);
+    ev_context_destroy(ctx);
+}
+END_TEST
+
 typedef struct worker {
     ev_plan *plan;
     const ev_tensor *x;
@@ -248,6 +312,7 @@ TCase *running_case(void)
     tcase_add_test(c, wrong_inputs_are_refused);
     tcase_add_test(c, changed_weights_make_a_plan_stale);
     tcase_add_test(c, nan_is_found_and_named);
+    tcase_add_test(c, profile_tells_kernels_and_shares);
     tcase_add_test(c, one_plan_serves_many_threads);
     tcase_add_test(c, plain_outputs);
     return c;
