@@ -84,12 +84,52 @@ void evi_taps_fill(const evi_taps *t, const evi_kernels *k, const evi_real *in, 
     }
 }
 
+int64_t evi_taps_spare(const evi_taps *t)
+{
+    return t->in_w / 2 * 4;
+}
+
+void evi_taps_fill_pooled(const evi_taps *t, const evi_kernels *k, const evi_real *dy,
+                          const uint8_t *where, int64_t y0, int64_t n, int64_t rows, evi_real *to,
+                          evi_real *spare)
+{
+    const int64_t half = t->in_w / 2, w = 2 * half, h = t->in_h / 2 * 2;
+    const int64_t j0 = EVI_MIN(EVI_MAX(-t->org_x, 0), t->pitch);
+    const int64_t j1 = EVI_MAX(EVI_MIN(w - t->org_x, t->pitch), j0);
+    const bool whole = j1 - j0 == w;
+
+    (void)rows; /* one plane: what it leaves out is at its end */
+    for (int64_t r = 0; r < n + t->reach_y;) {
+        const int64_t y = y0 + r + t->org_y;
+        evi_real *row = to + r * t->pitch, *pair[2] = {spare, spare + w};
+        const int64_t count = y >= 0 && y < h && y % 2 == 0 && r + 1 < n + t->reach_y ? 2 : 1;
+
+        r += count;
+        if (y < 0 || y >= h) {
+            memset(row, 0, (size_t)t->pitch * sizeof(*row));
+            continue;
+        }
+        for (int64_t i = 0; i < count && whole; i++)
+            pair[(y + i) % 2] = row + i * t->pitch + j0;
+        k->max_pool2_back(half, dy + y / 2 * half, where + y / 2 * half, pair[0], pair[1], 0);
+        for (int64_t i = 0; i < count; i++, row += t->pitch) {
+            for (int64_t j = 0; j < j0; j++)
+                row[j] = 0;
+            if (!whole)
+                memcpy(row + j0, pair[(y + i) % 2] + j0 + t->org_x,
+                       (size_t)(j1 - j0) * sizeof(*row));
+            for (int64_t j = j1; j < t->pitch; j++)
+                row[j] = 0;
+        }
+    }
+}
+
 evi_taps evi_taps_forward(const evi_conv_shape *s)
 {
     evi_taps t = {.in_h = s->h,
                   .in_w = s->w,
-                  .out_h = s->out_h,
-                  .out_w = s->out_w,
+                  .out_h = s->pooled ? s->out_h / 2 * 2 : s->out_h,
+                  .out_w = s->pooled ? s->out_w / 2 * 2 : s->out_w,
                   .step_y = s->stride_h,
                   .step_x = s->stride_w,
                   .org_y = -s->pad_top,

@@ -37,7 +37,15 @@ int64_t evi_taps_offset(const evi_taps *t, int64_t rows, int64_t tap);
 void evi_taps_fill(const evi_taps *t, const evi_kernels *k, const evi_real *in, int64_t y0,
                    int64_t n, int64_t rows, evi_real *to);
 
-/* The taps of the forward pass, and of phase (py, px) of the backward pass: outputs are the
+/* The same for a channel of a gradient that lies behind a 2x2 max pool (in_h, in_w are those before
+ * it; all steps 1): each row is spread out on the way.  spare: evi_taps_spare values. */
+int64_t evi_taps_spare(const evi_taps *t);
+void evi_taps_fill_pooled(const evi_taps *t, const evi_kernels *k, const evi_real *dy,
+                          const uint8_t *where, int64_t y0, int64_t n, int64_t rows, evi_real *to,
+                          evi_real *spare);
+
+/* The taps of the forward pass (of a pooled shape: of the rows and columns that the pool takes), and
+ * of phase (py, px) of the backward pass: outputs are the
  * elements (py + i stride_h, px + j stride_w) of dx.  first_y, first_x: the kernel index of tap 0;
  * each further tap lies jump_y, jump_x lower. */
 evi_taps evi_taps_forward(const evi_conv_shape *s);

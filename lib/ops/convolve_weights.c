@@ -38,9 +38,11 @@ typedef struct job {
     int64_t m_step, m_blocks, group_step, group_blocks;
     int32_t mr, nr;
     bool copies_dy;
-    int64_t block_values; /* of the copy of x; that of dy follows it */
+    int64_t dy_pitch, panel_values; /* of a copy of dy: mr channels */
+    int64_t block_values;           /* of the copy of x; that of dy follows it */
     uint64_t worker_bytes;
     const evi_real *x, *dy;
+    const uint8_t *where;
     evi_real *dw, *sums;
     bool accumulate;
     int32_t *off;
@@ -52,30 +54,27 @@ static int64_t div_up(int64_t a, int64_t b)
     return (a + b - 1) / b;
 }
 
-/* Is a copy of dy worth it?  Compare the shares of lanes that do work, with a quarter of
- * a vector of overhead for each row and a twentieth for the copy; it must also be paid for by
- * enough terms, and fit the cache. */
+/* Is a copy of dy worth it, and how long are its rows?  Compare the shares of lanes that do work,
+ * with a quarter of a vector of overhead for each row and a twentieth for the copy; it must also be
+ * paid for by enough terms.  A pooled gradient is spread out in a copy anyway. */
 static void set_copy(job *j)
 {
     const evi_conv_shape *s = j->s;
-    const int64_t lanes = j->k->lanes, vectors = div_up(s->out_w, lanes);
-    const double by_row = (double)s->out_w / (double)(vectors * lanes + lanes / 4);
-    const int64_t picture = j->rows * j->taps.pitch,
-                  room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
-    /* Bounds that do not fall when n grows, unlike images * chunk itself. */
+    const int64_t lanes = j->k->lanes, w = j->taps.out_w, vectors = div_up(w, lanes);
+    const int64_t room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
+    const double by_row = (double)w / (double)(vectors * lanes + lanes / 4);
+    const double share = (double)w / (double)j->taps.pitch;
+    const bool longer = !j->in_place && j->taps.pitch > w;
+    /* A bound that does not fall when n grows, unlike images * chunk itself. */
     const int64_t most = EVI_MAX(room, j->images * j->channel);
-    int64_t values;
 
     j->block_values = j->in_place ? 0 : EVI_MIN(most, j->images * j->channels * j->channel);
     j->block_values = (int64_t)evi_round_up((uint64_t)j->block_values, EVI_ALIGN);
-    j->copies_dy = !j->in_place && j->taps.pitch > s->out_w && j->depth >= 48 &&
-                   0.95 * (double)s->out_w / (double)j->taps.pitch > by_row;
-    values = j->block_values;
-    if (j->copies_dy)
-        values += EVI_MIN(j->m_step * picture, 2 * room) * j->images;
-    if (j->m_step * picture > 2 * room)
-        j->copies_dy = false;
-    j->worker_bytes = evi_round_up(sizeof(evi_real) * (uint64_t)values, EVI_ALIGN);
+    j->copies_dy = s->pooled || (longer && j->depth >= 48 && 0.95 * share > by_row);
+    j->dy_pitch = longer && share > by_row ? j->taps.pitch : w;
+    j->panel_values = j->copies_dy ? j->mr * j->images * j->rows * j->dy_pitch : 0;
+    j->worker_bytes =
+        evi_round_up(sizeof(evi_real) * (uint64_t)(j->block_values + j->panel_values), EVI_ALIGN);
 }
 
 static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
@@ -88,13 +87,16 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->outputs = s->c_out / s->groups;
     j->depth = j->channels * s->kh * s->kw;
     j->in_plane = s->h * s->w;
-    j->out_plane = s->out_h * s->out_w;
+    j->out_plane = s->pooled ? (s->out_h / 2) * (s->out_w / 2) : s->out_h * s->out_w;
     j->values = s->c_out * j->depth;
     j->in_place = j->taps.in_place && j->in_plane < INT32_MAX / 2;
 
-    j->rows = EVI_MIN(EVI_MAX(UNIT / s->out_w, 1), s->out_h);
-    j->row_blocks = div_up(s->out_h, j->rows);
-    j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : UNIT / j->out_plane, s->n), 1);
+    const int64_t out_h = j->taps.out_h, out_w = j->taps.out_w;
+    j->rows = EVI_MIN(EVI_MAX(UNIT / out_w, 1), out_h);
+    if (s->pooled) /* both rows of a window */
+        j->rows = EVI_MAX(j->rows / 2 * 2, 2);
+    j->row_blocks = div_up(out_h, j->rows);
+    j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : UNIT / (out_h * out_w), s->n), 1);
     j->units = div_up(s->n, j->images) * j->row_blocks;
     j->channel = j->in_place ? j->in_plane : evi_taps_channel(&j->taps, j->rows);
     int64_t room = j->in_place ? INT32_MAX : k->plane_bytes / (int64_t)sizeof(evi_real) / j->images;
@@ -133,13 +135,44 @@ uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_sha
     return offsets_bytes(&j) + sums_bytes(&j) + (uint64_t)n_workers * j.worker_bytes;
 }
 
-/* One unit, one group, one chunk of channels: add to (or set) that part of a sum. */
-static void run_chunk(const job *j, evk_dot_tile *t, const evi_real *dy, const evi_real *x,
-                      int64_t m, int64_t n_terms, evi_real *sum)
+/* to[channel][picture][row][dy_pitch], zeros after each row, for rows y0 .. y0+rows-1. */
+static void copy_dy(const job *j, int64_t at, int64_t images, int64_t m, int64_t y0, int64_t rows,
+                    evi_real *to)
 {
-    for (int64_t i = 0; i < m; i += t->m) {
-        t->m = (int32_t)EVI_MIN(j->mr, m - i);
-        t->a = dy + i * t->lda;
+    const int64_t w = j->taps.out_w, gap = j->dy_pitch - w, step = j->s->pooled ? 2 : 1;
+
+    for (int64_t i = 0; i < m * images; i++) {
+        int64_t from = at + (i % images * j->s->c_out + i / images) * j->out_plane;
+
+        from += y0 / step * (w / step);
+        if (!j->s->pooled)
+            j->k->copy_rows(rows, w, j->dy + from, w, to, w + gap);
+        for (int64_t r = 0; r < rows; r += step, from += w / step, to += step * (w + gap)) {
+            if (j->s->pooled)
+                j->k->max_pool2_back(w / 2, j->dy + from, j->where + from, to, to + w + gap, 0);
+            for (int64_t g = 0; g < step; g++)
+                memset(to + g * (w + gap) + w, 0, (size_t)gap * sizeof(evi_real));
+        }
+    }
+}
+
+/* A part of a unit: one group, some of its outputs from dy's element `at` on. */
+typedef struct unit {
+    int64_t y0, rows, at, m;
+    evi_real *panel;
+} unit;
+
+/* One chunk of channels: add to (or set) that part of a sum. */
+static void run_chunk(const job *j, const unit *u, evk_dot_tile *t, const evi_real *x,
+                      int64_t n_terms, evi_real *sum)
+{
+    for (int64_t i = 0; i < u->m; i += t->m) {
+        const int64_t at = u->at + i * j->out_plane;
+
+        t->m = (int32_t)EVI_MIN(j->mr, u->m - i);
+        t->a = j->copies_dy ? u->panel : j->dy + at + u->y0 * j->s->out_w;
+        if (j->copies_dy)
+            copy_dy(j, at, t->planes, t->m, u->y0, u->rows, u->panel);
         for (int64_t q = 0; q < n_terms; q += t->n) {
             t->n = (int32_t)EVI_MIN(j->nr, n_terms - q);
             t->b = x;
@@ -150,50 +183,36 @@ static void run_chunk(const job *j, evk_dot_tile *t, const evi_real *dy, const e
     }
 }
 
-/* to[channel][picture][row][pitch], zeros after each row. */
-static void copy_dy(const job *j, const evi_real *dy, int64_t images, int64_t m, int64_t rows,
-                    evi_real *to)
-{
-    const int64_t w = j->s->out_w, gap = j->taps.pitch - w;
-
-    for (int64_t i = 0; i < m * images; i++) {
-        const evi_real *from = dy + (i % images * j->s->c_out + i / images) * j->out_plane;
-
-        j->k->copy_rows(rows, w, from, w, to, w + gap);
-        for (int64_t r = 0; r < rows; r++, to += w + gap)
-            memset(to + w, 0, (size_t)gap * sizeof(evi_real));
-    }
-}
-
 /* One unit of one group: all its channels, a chunk at a time. */
-static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t m, bool add,
+static void run_unit(const job *j, int64_t number, int64_t g, int64_t m0, int64_t m, bool add,
                      evi_real *sum, evi_real *block)
 {
     const evi_conv_shape *s = j->s;
-    const int64_t image = unit / j->row_blocks * j->images, y0 = unit % j->row_blocks * j->rows;
-    const int64_t rows = EVI_MIN(j->rows, s->out_h - y0), taps = s->kh * s->kw;
+    const int64_t image = number / j->row_blocks * j->images, taps = s->kh * s->kw;
+    const int64_t y0 = number % j->row_blocks * j->rows;
     const evi_real *x = j->x + (image * s->c_in + g * j->channels) * j->in_plane;
-    const evi_real *dy =
-        j->dy + (image * s->c_out + g * j->outputs + m0) * j->out_plane + y0 * s->out_w;
+    const unit u = {.y0 = y0,
+                    .rows = EVI_MIN(j->rows, j->taps.out_h - y0),
+                    .at = (image * s->c_out + g * j->outputs + m0) * j->out_plane,
+                    .m = m,
+                    .panel = block + j->block_values};
+    const int64_t a_row = j->copies_dy ? j->dy_pitch : s->out_w, w = j->taps.out_w;
     evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image),
-                      .rows = rows,
-                      .len = s->out_w,
+                      .rows = u.rows,
+                      .len = w,
                       .lda = j->out_plane,
                       .a_plane = s->c_out * j->out_plane,
-                      .a_step = s->out_w,
+                      .a_step = a_row,
                       .b_step = j->taps.pitch,
                       .ldc = j->depth,
                       .flags = add ? EVK_TILE_ADD : 0};
 
     if (j->copies_dy) {
-        copy_dy(j, dy, t.planes, m, rows, block + j->block_values);
-        dy = block + j->block_values;
-        t.len = rows * j->taps.pitch - (j->taps.pitch - s->out_w);
-        t.rows = 1;
-        t.a_plane = rows * j->taps.pitch;
+        t.a_plane = u.rows * j->dy_pitch;
         t.lda = t.planes * t.a_plane;
-    } else if (j->taps.pitch == s->out_w) { /* rows follow one another in both */
-        t.len *= rows;
+    }
+    if (j->taps.pitch == a_row) { /* rows follow one another in both */
+        t.len = (u.rows - 1) * a_row + w;
         t.rows = 1;
     }
     for (int64_t c = 0; c < j->channels; c += j->chunk) {
@@ -206,9 +225,9 @@ static void run_unit(const job *j, int64_t unit, int64_t g, int64_t m0, int64_t 
         } else {
             for (int64_t i = 0; i < t.planes * n; i++)
                 evi_taps_fill(&j->taps, j->k, x + (i / n * s->c_in + c + i % n) * j->in_plane, y0,
-                              rows, j->rows, block + i * j->channel);
+                              u.rows, j->rows, block + i * j->channel);
         }
-        run_chunk(j, &t, dy, b, m, n * taps, sum + m0 * j->depth + c * taps);
+        run_chunk(j, &u, &t, b, n * taps, sum + m0 * j->depth + c * taps);
     }
 }
 
@@ -257,6 +276,7 @@ void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_
     set_sizes(&j, k, s);
     j.x = x;
     j.dy = dy;
+    j.where = where;
     j.dw = dw;
     j.accumulate = accumulate;
     j.off = scratch;
@@ -282,14 +302,35 @@ typedef struct bias_job {
     const uint8_t *where;
 } bias_job;
 
+/* The sum of what goes back, in an order that follows from n alone. */
+static evi_real sum_where(int64_t n, const evi_real *dy, const uint8_t *where)
+{
+    enum { LANES = 16 };
+    evi_real part[LANES] = {0}, sum = 0;
+    int64_t i = 0;
+
+    for (; i + LANES <= n; i += LANES)
+        for (int64_t q = 0; q < LANES; q++)
+            part[q] += where[i + q] < EVI_CONV_NOWHERE ? dy[i + q] : 0;
+    for (; i < n; i++)
+        sum += where[i] < EVI_CONV_NOWHERE ? dy[i] : 0;
+    for (int64_t q = 0; q < LANES; q++)
+        sum += part[q];
+    return sum;
+}
+
 static void bias_task(void *arg, int64_t c, int32_t worker)
 {
     const bias_job *j = arg;
     evi_real sum = j->accumulate ? j->db[c] : 0;
 
     (void)worker;
-    for (int64_t i = 0; i < j->n; i++)
-        sum += j->k->sum(j->plane, j->dy + (i * j->channels + c) * j->plane);
+    for (int64_t i = 0; i < j->n; i++) {
+        const int64_t at = (i * j->channels + c) * j->plane;
+
+        sum += j->where ? sum_where(j->plane, j->dy + at, j->where + at)
+                        : j->k->sum(j->plane, j->dy + at);
+    }
     j->db[c] = sum;
 }
 

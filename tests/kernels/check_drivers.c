@@ -195,6 +195,8 @@ static evi_conv_shape random_shape(void)
         s.pad_right = plain ? 1 : rnd_in(0, 6);
     } while (!evi_conv_out_size(&s) ||
              s.n * s.c_out * s.out_h * s.out_w * s.c_in / s.groups * s.kh * s.kw > 3000000);
+    s.pooled = rnd() % 3 == 0 && s.out_h > 1 && s.out_w > 1;
+    s.precise = rnd() % 4 == 0;
     return s;
 }
 
@@ -203,6 +205,7 @@ typedef struct pass_case {
     const evi_conv_shape *s;
     int32_t pass;
     const evi_real *in, *w, *dy;
+    const uint8_t *where; /* of a pooled gradient */
     evi_conv_end end;
     void *packed, *scratch;
 } pass_case;
@@ -213,9 +216,82 @@ static void run_pass(const pass_case *p, const evi_conv_shape *s, evi_crew *c, c
     if (p->pass == EVI_CONV_FORWARD)
         evi_conv_forward(c, p->k, s, in, p->w, p->packed, &p->end, out, p->scratch);
     else if (p->pass == EVI_CONV_BACK_DATA)
-        evi_conv_back_data(c, p->k, s, in, NULL, p->w, p->packed, &p->end, out, p->scratch);
+        evi_conv_back_data(c, p->k, s, in, p->where ? p->where + (in - p->dy) : NULL, p->w,
+                           p->packed, &p->end, out, p->scratch);
     else
-        evi_conv_back_weights(c, p->k, s, in, p->dy, NULL, out, p->end.accumulate, p->scratch);
+        evi_conv_back_weights(c, p->k, s, in, p->dy, p->where, out, p->end.accumulate, p->scratch);
+}
+
+/* Values of a plane of y as it lies in memory. */
+static int64_t y_plane(const evi_conv_shape *s)
+{
+    return s->pooled ? (s->out_h / 2) * (s->out_w / 2) : s->out_h * s->out_w;
+}
+
+/* One plane of y before the pool, for pooled element i. */
+static int64_t window_at(const evi_conv_shape *s, int64_t i)
+{
+    const int64_t w = s->out_w / 2, plane = i / y_plane(s), in_plane = i % y_plane(s);
+
+    return (plane * s->out_h + in_plane / w * 2) * s->out_w + in_plane % w * 2;
+}
+
+/* dy before the pool. */
+static void spread_gradient(const evi_conv_shape *s, const evi_real *dy, const uint8_t *where,
+                            int64_t n, evi_real *full)
+{
+    for (int64_t i = 0; i < n; i++)
+        if (where[i] < EVI_CONV_NOWHERE)
+            full[window_at(s, i) + where[i] / 2 * s->out_w + where[i] % 2] = dy[i];
+}
+
+/* Without Winograd a pooled result has the bits of the plain one behind a pool. */
+static void check_where(const pass_case *p, const evi_real *got, int64_t n)
+{
+    evi_conv_shape plain = *p->s;
+    pass_case q = *p;
+    const int64_t n_plain = plain.n * plain.c_out * plain.out_h * plain.out_w;
+    evi_real *y = guard_random(n_plain), *want = guard_random(n);
+    uint8_t *where = guard_bytes(n);
+
+    plain.pooled = false;
+    q.s = &plain;
+    q.end.where = NULL;
+    q.packed = NULL;
+    q.scratch = scratch_of(evi_conv_scratch_bytes(p->k, &plain, p->pass, false, 1));
+    run_pass(&q, &plain, NULL, p->in, y);
+    for (int64_t i = 0; i < n; i++) {
+        const evi_real *from = y + window_at(p->s, i);
+
+        evk_ref_table.max_pool2(1, from, from + plain.out_w, want + i, where + i);
+        if (p->end.act.kind == EVK_ACT_RELU && want[i] <= 0)
+            where[i] = EVI_CONV_NOWHERE;
+    }
+    expect_same("pooled", got, want, n * (int64_t)sizeof(evi_real));
+    if (p->end.where)
+        expect_same("where", p->end.where, where, n);
+}
+
+/* What the naive sum v gives with bias, old content and activation; the largest of a window. */
+static double wanted(const pass_case *p, const double *sum, const evi_real *old, int64_t i,
+                     double *peak)
+{
+    const evi_conv_shape *s = p->s;
+    const bool forward = p->pass == EVI_CONV_FORWARD, pools = forward && s->pooled;
+    const int64_t channels = forward ? s->c_out : s->c_in;
+    const int64_t plane = forward ? y_plane(s) : s->h * s->w;
+    double best = 0;
+
+    for (int64_t j = 0; j < (pools ? 4 : 1); j++) {
+        double v = sum[pools ? window_at(s, i) + j / 2 * s->out_w + j % 2 : i];
+
+        v += p->end.bias ? (double)p->end.bias[i / plane % channels] : 0;
+        v += p->end.accumulate ? (double)old[i] : 0;
+        *peak = fmax(*peak, fabs(v));
+        v = act_of(v, &p->end.act);
+        best = j == 0 ? v : fmax(best, v);
+    }
+    return best;
 }
 
 /* sum: the naive result without bias, activation and old content. */
@@ -224,7 +300,7 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
     const evi_conv_shape *s = p->s;
     const bool weights = p->pass == EVI_CONV_BACK_WEIGHTS;
     const int64_t channels = p->pass == EVI_CONV_FORWARD ? s->c_out : s->c_in;
-    const int64_t plane = p->pass == EVI_CONV_FORWARD ? s->out_h * s->out_w : s->h * s->w;
+    const bool pools = s->pooled && p->pass == EVI_CONV_FORWARD;
     const double terms = weights ? (double)(s->n * s->out_h * s->out_w)
                                  : (double)((s->c_in + s->c_out) / s->groups * s->kh * s->kw);
     evi_real *old = guard_random(n_out), *want = guard_copy(old, n_out);
@@ -232,11 +308,13 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
     double peak = 1;
 
     memset(&p->end, 0, sizeof(p->end));
-    p->end.accumulate = rnd() % 3 == 0;
+    p->end.accumulate = rnd() % 3 == 0 && !pools;
     if (!weights && rnd() % 2)
         p->end.bias = guard_random(channels);
     if (!weights && !p->end.accumulate)
         p->end.act = random_act();
+    if (pools && (p->end.act.kind == EVK_ACT_NONE || p->end.act.kind == EVK_ACT_RELU))
+        p->end.where = guard_bytes(n_out);
     p->packed = NULL;
     if (!weights && rnd() % 2) {
         p->packed = scratch_of(evi_conv_pack_bytes(p->k, s, p->pass));
@@ -249,15 +327,13 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
     if (evi_conv_scratch_bytes(p->k, &fewer, p->pass, p->packed != NULL, 2) >
         evi_conv_scratch_bytes(p->k, s, p->pass, p->packed != NULL, 2))
         fail_case("fewer pictures want more scratch");
-    for (int64_t i = 0; i < n_out; i++) {
-        double v = sum[i] + (p->end.bias ? (double)p->end.bias[i / plane % channels] : 0) +
-                   (p->end.accumulate ? (double)old[i] : 0);
-
-        peak = fmax(peak, fabs(v));
-        want[i] = (evi_real)act_of(v, &p->end.act);
-    }
+    for (int64_t i = 0; i < n_out; i++)
+        want[i] = (evi_real)wanted(p, sum, old, i, &peak);
     run_pass(p, s, NULL, p->in, first);
     expect_near("out", first, want, n_out, (8 + sqrt(terms)) * 2 * REAL_EPS * peak);
+
+    if (pools && s->precise)
+        check_where(p, first, n_out);
 
     evi_crew *c = crew_of((int32_t)rnd_in(2, 4));
     evi_real *again = guard_copy(old, n_out);
@@ -270,7 +346,7 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
     evi_conv_shape one = *s; /* the last picture alone */
     const int64_t n_one = n_out / s->n, in_one = p->pass == EVI_CONV_FORWARD
                                                      ? s->c_in * s->h * s->w
-                                                     : s->c_out * s->out_h * s->out_w;
+                                                     : s->c_out * y_plane(s);
 
     one.n = 1;
     again = guard_copy(old + n_out - n_one, n_one);
@@ -281,26 +357,35 @@ static void check_pass(pass_case *p, const double *sum, int64_t n_out)
 static void conv_case(const evi_kernels *k)
 {
     const evi_conv_shape s = random_shape();
-    const int64_t nx = s.n * s.c_in * s.h * s.w, ny = s.n * s.c_out * s.out_h * s.out_w;
-    const int64_t nw = s.c_out * s.c_in / s.groups * s.kh * s.kw;
-    double *sum = calloc((size_t)(nx + ny + nw), sizeof(double));
+    const int64_t nx = s.n * s.c_in * s.h * s.w, n_full = s.n * s.c_out * s.out_h * s.out_w;
+    const int64_t nw = s.c_out * s.c_in / s.groups * s.kh * s.kw, ny = s.n * s.c_out * y_plane(&s);
+    double *sum = calloc((size_t)(nx + n_full + nw), sizeof(double));
+    evi_real *full = calloc((size_t)n_full, sizeof(evi_real)); /* dy before the pool */
+    uint8_t *where = s.pooled ? malloc((size_t)ny) : NULL;
 
-    if (!sum) {
+    if (!sum || !full || (s.pooled && !where)) {
         fail_case("no memory");
+        free(sum);
+        free(full);
+        free(where);
         return;
     }
     guard_reset();
     const evi_real *x = guard_random(nx), *w = guard_random(nw), *dy = guard_random(ny);
 
-    naive_conv(&s, x, w, dy, sum, sum + ny, sum + ny + nx);
+    for (int64_t i = 0; i < ny && where; i++)
+        where[i] = (uint8_t)rnd_in(0, 4);
+    if (where)
+        spread_gradient(&s, dy, where, ny, full);
+    naive_conv(&s, x, w, where ? full : dy, sum, sum + n_full, sum + n_full + nx);
     for (int32_t pass = EVI_CONV_FORWARD; pass <= EVI_CONV_BACK_WEIGHTS; pass++) {
-        pass_case p = {.k = k, .s = &s, .pass = pass, .w = w, .dy = dy};
+        pass_case p = {.k = k, .s = &s, .pass = pass, .w = w, .dy = dy, .where = where};
 
-        set_case("%s conv pass %d n %d g %d c %d>%d %dx%d k %dx%d s %d,%d d %d,%d p %d,%d,%d,%d",
-                 k->name, pass, (int)s.n, (int)s.groups, (int)s.c_in, (int)s.c_out, (int)s.h,
-                 (int)s.w, (int)s.kh, (int)s.kw, (int)s.stride_h, (int)s.stride_w,
-                 (int)s.dilation_h, (int)s.dilation_w, (int)s.pad_top, (int)s.pad_left,
-                 (int)s.pad_bottom, (int)s.pad_right);
+        set_case("%s conv%s pass %d n %d g %d c %d>%d %dx%d k %dx%d s %d,%d d %d,%d p %d,%d,%d,%d",
+                 k->name, s.pooled ? " pooled" : "", pass, (int)s.n, (int)s.groups, (int)s.c_in,
+                 (int)s.c_out, (int)s.h, (int)s.w, (int)s.kh, (int)s.kw, (int)s.stride_h,
+                 (int)s.stride_w, (int)s.dilation_h, (int)s.dilation_w, (int)s.pad_top,
+                 (int)s.pad_left, (int)s.pad_bottom, (int)s.pad_right);
         guard_reset();
         guard_begin(nx); /* keep the places of x, w, dy */
         guard_begin(nw);
@@ -308,13 +393,15 @@ static void conv_case(const evi_kernels *k)
         p.in = pass == EVI_CONV_BACK_DATA ? dy : x;
         check_pass(&p,
                    pass == 0   ? sum
-                   : pass == 1 ? sum + ny
-                               : sum + ny + nx,
+                   : pass == 1 ? sum + n_full
+                               : sum + n_full + nx,
                    pass == 0   ? ny
                    : pass == 1 ? nx
                                : nw);
     }
     free(sum);
+    free(full);
+    free(where);
 }
 
 void check_drivers(const evi_kernels *k, int32_t amount)
