@@ -1,24 +1,381 @@
 /* SPDX-License-Identifier: MIT */
-/* Not there yet: fits() says no. */
+/* The gradient of 3x3 weights by Winograd: 36 products a tile of 4x4 outputs instead of 144.
+ *
+ *     dw[k][c] = G^T [ sum over tiles of (A dy A^T)[k] * (B^T d B)[c] ] G
+ *
+ * For each of the 36 points the sum is a matrix product that runs along tiles.  A block of output
+ * and input channels is chosen so that its 36 sums and the transformed tiles of a unit (some tiles,
+ * of one or of several pictures) stay together in the second-level cache:
+ *
+ *     for each unit: transform x, transform dy; for each point: sums += product
+ *
+ * A task is a block and a range of units; it ends with the transform to 9 weights.  When there are
+ * few blocks, the units are dealt to partial results, in a number that follows from the shape alone,
+ * and these are added in order. */
 #include "ops/winograd_weights.h"
+
+#include <string.h>
+
+enum {
+    POINTS = 36,
+    BLOCK = 64,           /* channels of a block, at most */
+    UNIT = 64,            /* tiles of a unit, at most */
+    TASKS = 16,           /* enough for a handful of threads */
+    MAX_SUMS = 16,        /* partial results */
+    SUM_VALUES = 1 << 20, /* their values together, at most, if more than one */
+    GAP = 16,             /* values between points: without, 36 places share a set of the cache */
+    PIECE = 4096
+};
+
+typedef struct job {
+    const evi_kernels *k;
+    const evi_conv_shape *s;
+    const evi_real *x, *dy;
+    const uint8_t *where;
+    evi_real *dw, *sums;
+    bool accumulate;
+    int64_t dy_h, dy_w;       /* of a plane of dy as it lies in memory */
+    int64_t tiles_y, tiles_x; /* of a picture */
+    int64_t run, runs;        /* a unit: `run` tiles side by side, */
+    int64_t rows, row_blocks; /* `rows` rows of tiles, */
+    int64_t images, units;    /* `images` pictures */
+    int64_t kb, cb, k_blocks, c_blocks;
+    int64_t kd, cd, ud; /* distance of tiles in D, of tiles in V, of rows in the sums */
+    int64_t k_point, c_point, u_point; /* distance of points there */
+    int64_t n_sums, values;
+    int64_t z_values, pool_values, worker_values;
+    int32_t *off; /* of tiles in V */
+    evi_real *scratch;
+} job;
+
+/* The scratch of a worker. */
+typedef struct place {
+    evi_real *z, *pool, *v, *d, *u, *g;
+} place;
+
+/* A part of the tiles: where it begins and how far it goes. */
+typedef struct unit {
+    int64_t image, images, ty, rows, tx, run;
+} unit;
+
+static int64_t div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
+
+static int64_t round_to(int64_t a, int64_t step)
+{
+    return div_up(a, step) * step;
+}
+
+/* How many of `n` things to take at a time, about evenly, at most `most`. */
+static int64_t share(int64_t n, int64_t most)
+{
+    return div_up(n, div_up(n, EVI_MAX(most, 1)));
+}
+
+static void set_unit(job *j, int64_t tiles)
+{
+    j->run = share(j->tiles_x, tiles);
+    j->runs = div_up(j->tiles_x, j->run);
+    j->rows = j->runs > 1 ? 1 : share(j->tiles_y, tiles / j->run);
+    j->row_blocks = div_up(j->tiles_y, j->rows);
+    j->images = 1;
+    if (j->runs == 1 && j->row_blocks == 1)
+        j->images = EVI_MIN(EVI_MAX(tiles / (j->run * j->rows), 1), j->s->n);
+    j->units = div_up(j->s->n, j->images) * j->row_blocks * j->runs;
+}
+
+static void set_places(job *j)
+{
+    const int64_t lanes = j->k->grad_lanes, tiles = j->run * j->rows * j->images;
+
+    j->kd = round_to(j->kb, GAP);
+    j->cd = round_to(j->cb, GAP);
+    j->ud = j->cd;
+    j->k_point = tiles * j->kd + GAP;
+    j->c_point = tiles * j->cd + GAP;
+    j->u_point = j->kb * j->ud + GAP;
+    j->z_values = round_to((4 * j->rows + 2) * (4 * j->run + 2) * lanes, GAP);
+    j->pool_values = j->s->pooled ? round_to(lanes * 2 * 4 * j->run, GAP) : 0;
+    j->worker_values = j->z_values + j->pool_values +
+                       POINTS * (j->k_point + j->c_point + j->u_point) + 9 * j->u_point;
+}
+
+static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
+{
+    memset(j, 0, sizeof(*j));
+    j->k = k;
+    j->s = s;
+    j->dy_h = s->pooled ? s->out_h / 2 : s->out_h;
+    j->dy_w = s->pooled ? s->out_w / 2 : s->out_w;
+    j->tiles_y = div_up(s->out_h, 4);
+    j->tiles_x = div_up(s->out_w, 4);
+    j->values = s->c_out * s->c_in * 9;
+
+    j->kb = EVI_MIN(round_to(share(s->c_out, BLOCK), 8), s->c_out);
+    j->cb = EVI_MIN(round_to(share(s->c_in, BLOCK), k->grad_lanes), s->c_in);
+    j->k_blocks = div_up(s->c_out, j->kb);
+    j->c_blocks = div_up(s->c_in, j->cb);
+    const int64_t cache = 3 * k->plane_bytes / (int64_t)sizeof(evi_real) / POINTS;
+    const int64_t tiles = (cache - j->kb * j->cb) / (j->kb + j->cb);
+
+    set_unit(j, EVI_MAX(EVI_MIN(tiles, UNIT), 16));
+    j->n_sums = EVI_MIN(div_up(TASKS, j->k_blocks * j->c_blocks), SUM_VALUES / j->values);
+    j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(j->n_sums, MAX_SUMS), j->units), 1);
+    set_places(j);
+}
+
+static uint64_t offsets_bytes(const job *j)
+{
+    return evi_round_up(sizeof(int32_t) * (uint64_t)(j->run * j->rows * j->images), EVI_ALIGN);
+}
+
+static uint64_t sums_bytes(const job *j)
+{
+    return j->n_sums == 1
+               ? 0
+               : evi_round_up(sizeof(evi_real) * (uint64_t)(j->n_sums * j->values), EVI_ALIGN);
+}
+
+static place place_of(const job *j, int32_t worker)
+{
+    place p;
+
+    p.z = j->scratch + worker * j->worker_values;
+    p.pool = p.z + j->z_values;
+    p.v = p.pool + j->pool_values;
+    p.d = p.v + POINTS * j->c_point;
+    p.u = p.d + POINTS * j->k_point;
+    p.g = p.u + POINTS * j->u_point;
+    return p;
+}
+
+static unit unit_of(const job *j, int64_t number)
+{
+    unit u = {.tx = number % j->runs * j->run,
+              .ty = number / j->runs % j->row_blocks * j->rows,
+              .image = number / j->runs / j->row_blocks * j->images};
+
+    u.run = EVI_MIN(j->run, j->tiles_x - u.tx);
+    u.rows = EVI_MIN(j->rows, j->tiles_y - u.ty);
+    u.images = EVI_MIN(j->images, j->s->n - u.image);
+    return u;
+}
+
+/* A row of z: n columns of m channels from column x0 on, zeros outside 0..width-1. */
+static void spread_row(const job *j, const evi_real *row, int64_t plane, int64_t width, int32_t m,
+                       int64_t x0, int64_t n, evi_real *z)
+{
+    const int64_t lanes = j->k->grad_lanes;
+    const int64_t left = EVI_MIN(EVI_MAX(-x0, 0), n);
+    const int64_t end = EVI_MAX(EVI_MIN(width - x0, n), left);
+
+    memset(z, 0, (size_t)(left * lanes) * sizeof(*z));
+    j->k->grad_spread(end - left, m, row + x0 + left, plane, z + left * lanes);
+    memset(z + end * lanes, 0, (size_t)((n - end) * lanes) * sizeof(*z));
+}
+
+/* V of m channels of x in one picture. */
+static void transform_x(const job *j, const unit *u, const evi_real *x, int32_t m, evi_real *z,
+                        evi_real *v)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t columns = 4 * u->run + 2, row = columns * j->k->grad_lanes;
+
+    for (int64_t r = 0; r < 4 * u->rows + 2; r++) {
+        const int64_t y = 4 * u->ty + r - s->pad_top;
+
+        if (y < 0 || y >= s->h)
+            memset(z + r * row, 0, (size_t)row * sizeof(*z));
+        else
+            spread_row(j, x + y * s->w, s->h * s->w, s->w, m, 4 * u->tx - s->pad_left, columns,
+                       z + r * row);
+    }
+    for (int64_t r = 0; r < u->rows; r++) {
+        evk_grad_tiles t = {u->run,     m,    z + 4 * r * row, row, v + r * u->run * j->cd,
+                            j->c_point, j->cd};
+
+        j->k->grad_x(&t);
+    }
+}
+
+/* Rows y and y + 1 of dy, made from the pooled gradient: to[channel][2][4 run]. */
+static void unpool(const job *j, const evi_real *dy, const uint8_t *where, int32_t m, int64_t x0,
+                   int64_t n, evi_real *to)
+{
+    const int64_t plane = j->dy_h * j->dy_w, width = 4 * j->run;
+
+    for (int32_t i = 0; i < m; i++)
+        j->k->max_pool2_back(n, dy + i * plane + x0, where + i * plane + x0, to + 2 * i * width,
+                             to + (2 * i + 1) * width, 0);
+}
+
+/* z from rows y and y + 1 of dy. */
+static void spread_pair(const job *j, const unit *u, const evi_real *dy, const uint8_t *where,
+                        int32_t m, int64_t y, evi_real *pool, evi_real *z)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t columns = 4 * u->run, row = columns * j->k->grad_lanes, x0 = 4 * u->tx;
+
+    if (s->pooled && y / 2 < j->dy_h) {
+        const int64_t n = EVI_MAX(EVI_MIN(j->dy_w - x0 / 2, columns / 2), 0);
+
+        unpool(j, dy + y / 2 * j->dy_w, where + y / 2 * j->dy_w, m, x0 / 2, n, pool);
+        for (int64_t r = 0; r < 2; r++)
+            spread_row(j, pool + r * 4 * j->run, 8 * j->run, 2 * n, m, 0, columns, z + r * row);
+        return;
+    }
+    for (int64_t r = 0; r < 2; r++) {
+        if (s->pooled || y + r >= s->out_h)
+            memset(z + r * row, 0, (size_t)row * sizeof(*z));
+        else
+            spread_row(j, dy + (y + r) * s->out_w, s->out_h * s->out_w, s->out_w, m, x0, columns,
+                       z + r * row);
+    }
+}
+
+/* D of m channels of dy in one picture. */
+static void transform_dy(const job *j, const unit *u, const evi_real *dy, const uint8_t *where,
+                         int32_t m, const place *p, evi_real *d)
+{
+    const int64_t row = 4 * u->run * j->k->grad_lanes;
+
+    for (int64_t r = 0; r < 4 * u->rows; r += 2)
+        spread_pair(j, u, dy, where, m, 4 * u->ty + r, p->pool, p->z + r * row);
+    for (int64_t r = 0; r < u->rows; r++) {
+        evk_grad_tiles t = {u->run,     m,    p->z + 4 * r * row, row, d + r * u->run * j->kd,
+                            j->k_point, j->kd};
+
+        j->k->grad_dy(&t);
+    }
+}
+
+static void transform_unit(const job *j, const unit *u, int64_t k0, int64_t kn, int64_t c0,
+                           int64_t cn, const place *p)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t lanes = j->k->grad_lanes, tiles = u->run * u->rows;
+    const int64_t in = s->h * s->w, out = j->dy_h * j->dy_w;
+
+    for (int64_t i = 0; i < u->images; i++) {
+        const int64_t image = u->image + i;
+
+        for (int64_t c = 0; c < cn; c += lanes)
+            transform_x(j, u, j->x + (image * s->c_in + c0 + c) * in,
+                        (int32_t)EVI_MIN(lanes, cn - c), p->z, p->v + i * tiles * j->cd + c);
+        for (int64_t k = 0; k < kn; k += lanes) {
+            const int64_t at = (image * s->c_out + k0 + k) * out;
+
+            transform_dy(j, u, j->dy + at, s->pooled ? j->where + at : NULL,
+                         (int32_t)EVI_MIN(lanes, kn - k), p, p->d + i * tiles * j->kd + k);
+        }
+    }
+}
+
+static void multiply(const job *j, int64_t tiles, int64_t kn, int64_t cn, bool add, const place *p)
+{
+    const int64_t vectors = div_up(cn, j->k->lanes), full = j->k->nr / j->k->lanes;
+    const bool few = vectors > full && vectors <= j->k->few_nr / j->k->lanes && vectors % full == 1;
+    const int64_t mr = few ? j->k->few_mr : j->k->mr, nr = few ? j->k->few_nr : j->k->nr;
+    evk_tile t = {
+        .k = tiles, .a_step = j->kd, .off = j->off, .ldc = j->ud, .flags = add ? EVK_TILE_ADD : 0};
+
+    for (int64_t point = 0; point < POINTS; point++) {
+        for (int64_t q = 0; q < cn; q += t.n) {
+            t.n = (int32_t)EVI_MIN(nr, cn - q);
+            t.b = p->v + point * j->c_point + q;
+            for (int64_t i = 0; i < kn; i += t.m) {
+                t.m = (int32_t)EVI_MIN(mr, kn - i);
+                t.a = p->d + point * j->k_point + i;
+                t.c = p->u + point * j->u_point + i * j->ud + q;
+                j->k->tile(&t);
+            }
+        }
+    }
+}
+
+/* From 36 sums to 9 weights. */
+static void finish(const job *j, const place *p, int64_t kn, int64_t cn, bool add, evi_real *to)
+{
+    j->k->grad_end((kn - 1) * j->ud + cn, p->u, j->u_point, p->g, j->u_point);
+    for (int64_t i = 0; i < kn; i++, to += j->s->c_in * 9) {
+        evi_real *row = add ? p->v : to;
+
+        j->k->transpose(9, cn, p->g + i * j->ud, j->u_point, row, 9);
+        if (add)
+            j->k->add(9 * cn, to, row, to);
+    }
+}
+
+static void weights_task(void *arg, int64_t task, int32_t worker)
+{
+    const job *j = arg;
+    const int64_t c0 = task % j->c_blocks * j->cb, k0 = task / j->c_blocks % j->k_blocks * j->kb;
+    const int64_t cn = EVI_MIN(j->cb, j->s->c_in - c0), kn = EVI_MIN(j->kb, j->s->c_out - k0);
+    const int64_t number = task / j->c_blocks / j->k_blocks;
+    const int64_t u0 = number * j->units / j->n_sums, u1 = (number + 1) * j->units / j->n_sums;
+    const place p = place_of(j, worker);
+    evi_real *to = j->n_sums == 1 ? j->dw : j->sums + number * j->values;
+
+    for (int64_t i = u0; i < u1; i++) {
+        const unit u = unit_of(j, i);
+
+        transform_unit(j, &u, k0, kn, c0, cn, &p);
+        multiply(j, u.images * u.rows * u.run, kn, cn, i > u0, &p);
+    }
+    finish(j, &p, kn, cn, j->n_sums == 1 && j->accumulate, to + (k0 * j->s->c_in + c0) * 9);
+}
+
+static void sums_task(void *arg, int64_t task, int32_t worker)
+{
+    const job *j = arg;
+    const int64_t i = task * PIECE, n = EVI_MIN(PIECE, j->values - i);
+
+    (void)worker;
+    if (j->accumulate)
+        j->k->add(n, j->dw + i, j->sums + i, j->dw + i);
+    else
+        memcpy(j->dw + i, j->sums + i, (size_t)n * sizeof(evi_real));
+    for (int64_t q = 1; q < j->n_sums; q++)
+        j->k->add(n, j->dw + i, j->sums + q * j->values + i, j->dw + i);
+}
 
 bool evi_winograd_weights_fits(const evi_kernels *k, const evi_conv_shape *s)
 {
-    (void)k, (void)s;
-    return false;
+    (void)k;
+    return s->kh == 3 && s->kw == 3 && s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
+           s->dilation_w == 1 && s->groups == 1 && !s->precise && s->c_in >= 16 && s->c_out >= 16;
 }
 
 uint64_t evi_winograd_weights_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s,
                                             int32_t n_workers)
 {
-    (void)k, (void)s, (void)n_workers;
-    return 0;
+    job j;
+
+    set_sizes(&j, k, s);
+    return offsets_bytes(&j) + sums_bytes(&j) +
+           (uint64_t)(n_workers * j.worker_values) * sizeof(evi_real);
 }
 
 void evi_winograd_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
                                const evi_real *x, const evi_real *dy, const uint8_t *where,
                                evi_real *dw, bool accumulate, void *scratch)
 {
-    (void)crew, (void)k, (void)s, (void)x;
-    (void)dy, (void)where, (void)dw, (void)accumulate, (void)scratch;
+    job j;
+
+    set_sizes(&j, k, s);
+    j.x = x;
+    j.dy = dy;
+    j.where = where;
+    j.dw = dw;
+    j.accumulate = accumulate;
+    j.off = scratch;
+    j.sums = (evi_real *)(void *)((char *)scratch + offsets_bytes(&j));
+    j.scratch = (evi_real *)(void *)((char *)j.sums + sums_bytes(&j));
+    for (int64_t t = 0; t < j.run * j.rows * j.images; t++)
+        j.off[t] = (int32_t)(t * j.cd);
+    evi_parallel(crew, j.n_sums * j.k_blocks * j.c_blocks, weights_task, &j);
+    if (j.n_sums > 1)
+        evi_parallel(crew, div_up(j.values, PIECE), sums_task, &j);
 }

@@ -40,6 +40,11 @@ void evk_ref_max_pool2_back(int64_t n, const evi_real *dy, const uint8_t *where,
 void evk_ref_wino_in(const evk_wino_in *a);
 void evk_ref_wino_out(const evk_wino_out *a);
 void evk_ref_wino_weights(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
+enum { EVK_REF_GRAD_LANES = 8 };
+void evk_ref_grad_spread(int64_t n, int32_t m, const evi_real *x, int64_t ldx, evi_real *z);
+void evk_ref_grad_x(const evk_grad_tiles *a);
+void evk_ref_grad_dy(const evk_grad_tiles *a);
+void evk_ref_grad_end(int64_t n, const evi_real *u, int64_t point, evi_real *g, int64_t tap);
 void evk_ref_sgd(int64_t n, const evk_sgd *o, const evi_real *g, evi_real *buf, evi_real *w);
 void evk_ref_adam(int64_t n, const evk_adam *o, const evi_real *g, evi_real *m, evi_real *v,
                   evi_real *w);

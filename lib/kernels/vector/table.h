@@ -5,6 +5,7 @@
 #include "kernels/vector/math.h"
 #include "kernels/vector/elements.h"
 #include "kernels/vector/reduce.h"
+#include "kernels/vector/winograd_grad.h"
 
 static const evi_kernels table = {
     .name = TABLE_NAME,
@@ -49,6 +50,11 @@ static const evi_kernels table = {
     .wino_in = evk_ref_wino_in,
     .wino_out = evk_ref_wino_out,
     .wino_weights = evk_ref_wino_weights,
+    .grad_lanes = VL,
+    .grad_spread = k_grad_spread,
+    .grad_x = k_grad_x,
+    .grad_dy = k_grad_dy,
+    .grad_end = k_grad_end,
     .sgd = k_sgd,
     .adam = k_adam,
     .rmsprop = k_rmsprop,

@@ -1,0 +1,235 @@
+/* SPDX-License-Identifier: MIT */
+/* The transforms of the weights' gradient by Winograd: the text that each instruction set compiles.
+ *
+ * VL channels lie side by side, so both axes of a tile are plain vector arithmetic and the results
+ * are rows of the matrices that the tile kernel multiplies.  The price is grad_spread(), a transpose
+ * of what comes in, which is less than half of what comes out.
+ *
+ * The 36 points are made in four parts by the row of the left factor (0; a and -a; b and -b;
+ * infinity): 6 or 12 values live at a time fit the registers. */
+
+#define GRAD_A2 (EVK_WINO_A * EVK_WINO_A)
+#define GRAD_B2 (EVK_WINO_B * EVK_WINO_B)
+
+/* VL rows become VL columns.  Zipping row i with row i + VL/2 moves each bit of an element's
+ * address one place up; after log2(VL) rounds row and column have changed places. */
+INLINE void square_transpose(vf r[VL])
+{
+    vf q[VL];
+
+    UNROLL for (int round = 2; round <= VL; round *= 2)
+    {
+        UNROLL for (int i = 0; i < VL / 2; i++)
+            v_zip(r[i], r[i + VL / 2], &q[2 * i], &q[2 * i + 1]);
+        UNROLL for (int i = 0; i < VL; i++) r[i] = q[i];
+    }
+}
+
+static void k_grad_spread(int64_t n, int32_t m, const float *x, int64_t ldx, float *z)
+{
+    vf r[VL];
+
+    for (; n >= VL && m == VL; n -= VL, x += VL, z += VL * VL) {
+        UNROLL for (int l = 0; l < VL; l++) r[l] = v_load(x + l * ldx);
+        square_transpose(r);
+        UNROLL for (int l = 0; l < VL; l++) v_store(z + l * VL, r[l]);
+    }
+    for (; n > 0; n -= VL, x += VL, z += VL * VL) {
+        const int columns = n < VL ? (int)n : VL;
+        const vt tail = v_tail(columns);
+
+        for (int l = 0; l < VL; l++)
+            r[l] = l < m ? v_load_t(x + l * ldx, tail) : v_zero();
+        square_transpose(r);
+        for (int l = 0; l < columns; l++)
+            v_store(z + l * VL, r[l]);
+    }
+}
+
+/* Row `part` (and with 1 or 2 the next one) of B^T d for one column d[0..5], `row` apart. */
+INLINE void x_column(const int part, const float *d, int64_t row, vf *r0, vf *r1)
+{
+    if (part == 0 || part == 3) {
+        const int first = part == 3;
+        const vf far = v_fnma(v_set(GRAD_A2 + GRAD_B2), v_load(d + (2 + first) * row),
+                              v_load(d + (4 + first) * row));
+
+        *r0 = v_fma(v_set(GRAD_A2 * GRAD_B2), v_load(d + first * row), far);
+    } else {
+        const vf other = v_set(part == 1 ? GRAD_B2 : GRAD_A2);
+        const vf own = v_set(part == 1 ? EVK_WINO_A : EVK_WINO_B);
+        const vf even = v_fnma(other, v_load(d + 2 * row), v_load(d + 4 * row));
+        const vf odd = v_fnma(other, v_load(d + row), v_load(d + 3 * row));
+
+        *r0 = v_fma(own, odd, even);
+        *r1 = v_fnma(own, odd, even);
+    }
+}
+
+INLINE void put(const int full, float *p, vt tail, vf v)
+{
+    if (full)
+        v_store(p, v);
+    else
+        v_store_t(p, tail, v);
+}
+
+/* One row of the left product through B, to six points. */
+INLINE void x_points(const int full, const vf d[6], float *v, int64_t point, vt tail)
+{
+    const vf a = v_set(EVK_WINO_A), b = v_set(EVK_WINO_B);
+    const vf a2 = v_set(GRAD_A2), b2 = v_set(GRAD_B2), both = v_set(GRAD_A2 * GRAD_B2);
+    const vf sum = v_set(GRAD_A2 + GRAD_B2);
+    const vf even_a = v_fnma(b2, d[2], d[4]), odd_a = v_fnma(b2, d[1], d[3]);
+    const vf even_b = v_fnma(a2, d[2], d[4]), odd_b = v_fnma(a2, d[1], d[3]);
+
+    put(full, v, tail, v_fma(both, d[0], v_fnma(sum, d[2], d[4])));
+    put(full, v + point, tail, v_fma(a, odd_a, even_a));
+    put(full, v + 2 * point, tail, v_fnma(a, odd_a, even_a));
+    put(full, v + 3 * point, tail, v_fma(b, odd_b, even_b));
+    put(full, v + 4 * point, tail, v_fnma(b, odd_b, even_b));
+    put(full, v + 5 * point, tail, v_fma(both, d[1], v_fnma(sum, d[3], d[5])));
+}
+
+/* Columns 4 and 5 of a tile are 0 and 1 of the next. */
+INLINE void x_part(const evk_grad_tiles *g, const int part, const int full, int64_t t0, int64_t t1)
+{
+    const int rows = part == 1 || part == 2 ? 2 : 1;
+    const int64_t row = g->row, point = g->point, step = g->step;
+    const vt tail = v_tail(full ? VL : g->m);
+    const float *z = g->z + t0 * 4 * VL;
+    float *v = g->v + t0 * step + (part == 3 ? 30 : part == 2 ? 18 : 6 * part) * point;
+    vf d[2][6];
+
+    UNROLL for (int c = 0; c < 2; c++) x_column(part, z + c * VL, row, &d[0][4 + c], &d[1][4 + c]);
+    for (int64_t t = t0; t < t1; t++, z += 4 * VL, v += step) {
+        UNROLL for (int i = 0; i < rows; i++)
+        {
+            d[i][0] = d[i][4];
+            d[i][1] = d[i][5];
+        }
+        UNROLL for (int c = 2; c < 6; c++) x_column(part, z + c * VL, row, &d[0][c], &d[1][c]);
+        UNROLL for (int i = 0; i < rows; i++) x_points(full, d[i], v + i * 6 * point, point, tail);
+    }
+}
+
+enum { GRAD_RUN = 8 }; /* tiles whose inputs stay in the first-level cache for four parts */
+
+INLINE void x_tiles(const evk_grad_tiles *g, const int full)
+{
+    for (int64_t t = 0; t < g->n; t += GRAD_RUN) {
+        const int64_t end = t + GRAD_RUN < g->n ? t + GRAD_RUN : g->n;
+
+        x_part(g, 0, full, t, end);
+        x_part(g, 1, full, t, end);
+        x_part(g, 2, full, t, end);
+        x_part(g, 3, full, t, end);
+    }
+}
+
+static void k_grad_x(const evk_grad_tiles *g)
+{
+    if (g->m == VL)
+        x_tiles(g, 1);
+    else
+        x_tiles(g, 0);
+}
+
+/* One row of the left product (4 columns) through A^T, to six points. */
+INLINE void dy_points(const int full, const vf y[4], float *v, int64_t point, vt tail)
+{
+    const vf a = v_set(EVK_WINO_A), b = v_set(EVK_WINO_B);
+    const vf a2 = v_set(GRAD_A2), b2 = v_set(GRAD_B2);
+    const vf even_a = v_fma(a2, y[2], y[0]), odd_a = v_fma(a2, y[3], y[1]);
+    const vf even_b = v_fma(b2, y[2], y[0]), odd_b = v_fma(b2, y[3], y[1]);
+
+    put(full, v, tail, y[0]);
+    put(full, v + point, tail, v_fma(a, odd_a, even_a));
+    put(full, v + 2 * point, tail, v_fnma(a, odd_a, even_a));
+    put(full, v + 3 * point, tail, v_fma(b, odd_b, even_b));
+    put(full, v + 4 * point, tail, v_fnma(b, odd_b, even_b));
+    put(full, v + 5 * point, tail, y[3]);
+}
+
+/* The two rows of points +-p. */
+INLINE void dy_pair(const int full, vf y[4][4], const float p, float *v, int64_t point, vt tail)
+{
+    const vf own = v_set(p), square = v_set(p * p);
+    vf plus[4], minus[4];
+
+    UNROLL for (int c = 0; c < 4; c++)
+    {
+        const vf even = v_fma(square, y[2][c], y[0][c]), odd = v_fma(square, y[3][c], y[1][c]);
+
+        plus[c] = v_fma(own, odd, even);
+        minus[c] = v_fnma(own, odd, even);
+    }
+    dy_points(full, plus, v, point, tail);
+    dy_points(full, minus, v + 6 * point, point, tail);
+}
+
+INLINE void dy_tiles(const evk_grad_tiles *g, const int full)
+{
+    const int64_t row = g->row, point = g->point, step = g->step;
+    const vt tail = v_tail(full ? VL : g->m);
+    const float *z = g->z;
+    float *v = g->v;
+
+    for (int64_t t = g->n; t > 0; t--, z += 4 * VL, v += step) {
+        vf y[4][4];
+
+        UNROLL for (int r = 0; r < 4; r++)
+        {
+            UNROLL for (int c = 0; c < 4; c++) y[r][c] = v_load(z + r * row + c * VL);
+        }
+        dy_points(full, y[0], v, point, tail);
+        dy_pair(full, y, EVK_WINO_A, v + 6 * point, point, tail);
+        dy_pair(full, y, EVK_WINO_B, v + 18 * point, point, tail);
+        dy_points(full, y[3], v + 30 * point, point, tail);
+    }
+}
+
+static void k_grad_dy(const evk_grad_tiles *g)
+{
+    if (g->m == VL)
+        dy_tiles(g, 1);
+    else
+        dy_tiles(g, 0);
+}
+
+/* o = G^T u */
+INLINE void end_axis(const vf u[6], vf o[3])
+{
+    const float na = 1 / (2 * GRAD_A2 * (GRAD_A2 - GRAD_B2));
+    const float nb = 1 / (2 * GRAD_B2 * (GRAD_B2 - GRAD_A2));
+    const vf sum_a = v_add(u[1], u[2]), gap_a = v_sub(u[1], u[2]);
+    const vf sum_b = v_add(u[3], u[4]), gap_b = v_sub(u[3], u[4]);
+
+    o[0] = v_fma(v_set(nb), sum_b,
+                 v_fma(v_set(na), sum_a, v_mul(v_set(1 / (GRAD_A2 * GRAD_B2)), u[0])));
+    o[1] = v_fma(v_set(nb * EVK_WINO_B), gap_b, v_mul(v_set(na * EVK_WINO_A), gap_a));
+    o[2] = v_fma(v_set(nb * GRAD_B2), sum_b, v_fma(v_set(na * GRAD_A2), sum_a, u[5]));
+}
+
+static void k_grad_end(int64_t n, const float *u, int64_t point, float *g, int64_t tap)
+{
+    for (int64_t i = 0; i < n; i += VL) {
+        const vt tail = v_tail(n - i < VL ? (int)(n - i) : VL);
+        vf left[3][6];
+
+        for (int c = 0; c < 6; c++) {
+            vf column[6], o[3];
+
+            UNROLL for (int r = 0; r < 6; r++) column[r] =
+                v_load_t(u + (6 * r + c) * point + i, tail);
+            end_axis(column, o);
+            UNROLL for (int r = 0; r < 3; r++) left[r][c] = o[r];
+        }
+        for (int r = 0; r < 3; r++) {
+            vf o[3];
+
+            end_axis(left[r], o);
+            UNROLL for (int c = 0; c < 3; c++) v_store_t(g + (3 * r + c) * tap + i, tail, o[c]);
+        }
+    }
+}
