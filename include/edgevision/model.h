@@ -279,10 +279,28 @@ EV_API ev_status ev_model_freeze(ev_model *model, const char *prefix, int32_t fr
 EV_API int32_t ev_model_n_weights(const ev_model *model);
 /** Name of weight tensor @p index, borrowed; NULL when there is none. */
 EV_API const char *ev_model_weight_name(const ev_model *model, int32_t index);
-/** A view of a weight tensor's elements.  Writing through it needs ev_model_touch().  [new] out. */
+/**
+ * A view of a weight tensor's elements.  Writing through it needs ev_model_touch().  [new] out.
+ * The weights of a mapped file are copied into memory by the first such call, so it may give
+ * EV_ERR_MEMORY, and counts as a change for threads.  EV_ERR_STATE: sealed.
+ */
 EV_API ev_status ev_model_weight(ev_model *model, const char *name, ev_tensor **out);
 /** Tell that weights were changed from outside: older plans answer EV_ERR_STALE. */
 EV_API ev_status ev_model_touch(ev_model *model);
+/**
+ * Promise that the weights stay as they are: those of this model and of all that it calls.  From
+ * then on ev_model_init(), ev_model_weight(), ev_model_touch(), ev_model_freeze(), training and
+ * pruning answer EV_ERR_STATE, also through other models that call these.  Plans may be made, also
+ * after others, from any thread; saving goes on as before; a clone is not sealed.  Weights that
+ * lie in a mapped file stay there for ever: what a plan has packed leaves the process's memory and
+ * comes back from the file when somebody reads it again.  End views from ev_model_weight() before.
+ *
+ * @return EV_OK, also when it is sealed already; EV_ERR_STATE: there are no weights yet;
+ *         EV_ERR_MEMORY
+ *
+ * Threads: single; then any.  Since: 0.1
+ */
+EV_API ev_status ev_model_seal(ev_model *model);
 /** Trainable numbers, called models included, each counted once; -1 for NULL. */
 EV_API int64_t ev_model_parameter_count(const ev_model *model);
 /** Multiply-adds for one image at the drawn size (transposed convolutions at input resolution). */
@@ -351,6 +369,16 @@ typedef struct ev_load_options {
         files whose shapes depend on an input, such as the target of a reshape. */
     const char *const *bound_names;
     const ev_tensor *const *bound_values; /**< [borrow] */
+    /** 1: read the file into memory.  By default a regular file of 1 MiB and more is mapped, and
+        its weights are used where they lie (those of a file written by ev_model_save(); others
+        where their place allows it).  They are then pages of the page cache: they count against no
+        limit, processes share them, and the kernel may take them back.  The file must stay as it is
+        while the model lives: replace it by renaming a new one over it, as ev_model_save() does,
+        which leaves the old one to those who have it.  Writing into it changes the model; cutting
+        it off ends the process (SIGBUS) when the missing part is read.  Files of which others
+        decide: 1. */
+    int32_t no_map;
+    int32_t reserved;          /**< zero */
 } ev_load_options;
 /**
  * Read an ONNX model (opset 1 on).  Operators that are not supported are all listed in the error

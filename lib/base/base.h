@@ -140,6 +140,7 @@ ev_status evi_options_write(void *to, const void *ours, uint32_t our_size, const
 void evi_log(ev_context *ctx, int32_t level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 uint32_t evi_cpu_flags(const ev_context *ctx); /* EV_CPU_* */
+uint64_t evi_context_room(const ev_context *ctx); /* bytes up to the limit; EVI_SIZE_MAX: none */
 const ev_file_hooks *evi_files(const ev_context *ctx, void **user_out);
 double evi_seconds(void); /* monotonic clock */
 
@@ -161,6 +162,25 @@ ev_status evi_writer_write(evi_writer *w, const void *from, uint64_t n_bytes); /
 ev_status evi_writer_commit(evi_writer *w); /* ends the writer in any case */
 void evi_writer_abandon(evi_writer *w);     /* NULL is fine */
 ev_status evi_file_write(ev_context *ctx, const char *path, const void *from, uint64_t n_bytes);
+
+/* ---- files looked at where they lie: map.c --------------------------------------------------- */
+
+/* A file in the page cache, for reading only.  Shared by reference. */
+typedef struct evi_mapping {
+    atomic_int refs;
+    const void *data;
+    uint64_t n_bytes;
+} evi_mapping;
+
+/* Map a regular file of at_least..at_most bytes.  *out NULL and EV_OK: it is to be read instead
+ * (other files, a caller's file hooks, no such call here). */
+ev_status evi_file_map(ev_context *ctx, const char *path, uint64_t at_least, uint64_t at_most,
+                       evi_mapping **out);
+evi_mapping *evi_mapping_ref(evi_mapping *map); /* NULL is fine, here and below */
+void evi_mapping_release(evi_mapping *map);
+bool evi_mapping_holds(const evi_mapping *map, const void *at); /* points into it */
+/* These bytes are not needed for now: whole pages leave the process and come back when read. */
+void evi_mapping_rest(const evi_mapping *map, const void *from, uint64_t n_bytes);
 
 /* ---- text: text.c.  Locale-free numbers and a growing buffer. -------------------------------- */
 

@@ -141,6 +141,14 @@ uint32_t evi_cpu_flags(const ev_context *ctx)
     return ctx->cpu;
 }
 
+uint64_t evi_context_room(const ev_context *ctx)
+{
+    uint64_t used = atomic_load_explicit(&ctx->used, memory_order_relaxed);
+    if (ctx->limit == 0)
+        return EVI_SIZE_MAX;
+    return used < ctx->limit ? ctx->limit - used : 0;
+}
+
 const ev_file_hooks *evi_files(const ev_context *ctx, void **user_out)
 {
     *user_out = ctx->own_files ? ctx->user : NULL;

@@ -23,8 +23,12 @@ static uint64_t ports_bytes(const evi_port *ports, int32_t n, int32_t capacity)
 
 static uint64_t store_bytes(const evi_store *store)
 {
-    uint64_t bytes = evi_block_bytes(sizeof(*store)) +
-                     table_bytes(store->capacity, sizeof(evi_param));
+    uint64_t bytes =
+        evi_block_bytes(sizeof(*store)) + table_bytes(store->capacity, sizeof(evi_param));
+    if (store->pieces != NULL)
+        bytes += evi_block_bytes(store->pieces_bytes);
+    if (store->map != NULL)
+        bytes += evi_block_bytes(sizeof(*store->map));
     if (store->weights != NULL)
         bytes += evi_block_bytes((uint64_t)EVI_MAX(store->n_total, 1) * sizeof(evi_real));
     for (int32_t i = 0; i < store->n_params; i++)
@@ -54,8 +58,8 @@ uint64_t evi_model_bytes(const ev_model *m)
     for (int32_t i = 0; i < m->n_values; i++)
         bytes += value_bytes(&m->values[i]);
     for (int32_t i = 0; i < m->n_nodes; i++)
-        bytes += evi_block_bytes(
-            (uint64_t)(m->nodes[i].n_in + m->nodes[i].n_out) * sizeof(int32_t) +
-            strlen(m->nodes[i].name) + 1);
+        bytes +=
+            evi_block_bytes((uint64_t)(m->nodes[i].n_in + m->nodes[i].n_out) * sizeof(int32_t) +
+                            strlen(m->nodes[i].name) + 1);
     return bytes;
 }

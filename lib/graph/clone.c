@@ -3,14 +3,32 @@
 #include "graph/graph.h"
 #include <string.h>
 
+/* Weights that lie in a file stay there for the copy too: it will own them when it changes them. */
+static ev_status share_file(const evi_store *from, evi_store *to)
+{
+    const void **at = NULL;
+    EVI_TRY(evi_calloc(to->ctx, (uint64_t)from->n_params, sizeof(void *), &at));
+    for (int32_t i = 0; i < from->n_params; i++)
+        at[i] = evi_mapping_holds(from->map, from->params[i].data) ? from->params[i].data : NULL;
+    ev_status status = evi_store_adopt(to, from->map, at);
+    for (int32_t i = 0; i < from->n_params && status == EV_OK; i++)
+        if (at[i] == NULL && from->params[i].count > 0)
+            memcpy(to->params[i].data, from->params[i].data,
+                   (size_t)from->params[i].count * sizeof(evi_real));
+    evi_free(at);
+    return status;
+}
+
 static ev_status copy_store(const evi_store *from, evi_store *to)
 {
     for (int32_t i = 0; i < from->n_params; i++) {
         int32_t index;
         EVI_TRY(evi_store_add(to, &from->params[i], &index));
     }
-    if (from->weights == NULL)
+    if (!from->ready)
         return EV_OK;
+    if (from->weights == NULL)
+        return share_file(from, to);
     EVI_TRY(evi_store_allocate(to));
     memcpy(to->weights, from->weights, (size_t)from->n_total * sizeof(evi_real));
     return EV_OK;

@@ -229,7 +229,7 @@ static ev_status inline_model(flattener *f, const ev_model *m, const char *path,
 {
     if (depth > EVI_MAX_DEPTH)
         return evi_fail(EV_ERR_UNSUPPORTED, "models are nested deeper than %d", EVI_MAX_DEPTH);
-    if (m->store->weights == NULL && m->store->n_params > 0)
+    if (!m->store->ready && m->store->n_params > 0)
         return evi_fail(EV_ERR_STATE, "the model '%s' has no weights yet: call ev_model_init()",
                         path);
     int32_t *map = NULL;

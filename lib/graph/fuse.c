@@ -200,7 +200,8 @@ ev_status evi_plan_fuse(ev_plan *plan)
     ev_status status = EV_OK;
     drop_unwanted(plan, uses);
     bool fuse = !plan->training && !plan->no_fusion;
-    for (int32_t i = 0; fuse && i < plan->n_nodes && status == EV_OK; i++)
+    bool fold = fuse && plan->thrift < EVI_THRIFT_UNPACKED; /* folded weights are a copy */
+    for (int32_t i = 0; fold && i < plan->n_nodes && status == EV_OK; i++)
         if (!plan->nodes[i].dead && plan->nodes[i].n_in > 0 && plan->nodes[i].in[0] >= 0)
             status = fuse_norm(plan, &plan->nodes[i], uses);
     for (int32_t i = 0; fuse && i < plan->n_nodes && status == EV_OK; i++)

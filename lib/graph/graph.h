@@ -17,6 +17,7 @@ typedef struct evi_param {
     evi_shape shape;
     int64_t count;     /* elements */
     int64_t offset;    /* in the flat vector, once allocated; a multiple of 16 elements */
+    evi_real *data;    /* where the elements lie: there, in a file or in `pieces`; NULL: nowhere */
     int32_t trainable; /* 0: a running statistic */
     int32_t frozen;    /* by ev_model_freeze */
     int32_t init;      /* EV_INIT_* */
@@ -24,13 +25,20 @@ typedef struct evi_param {
     int64_t fan_in, fan_out;
 } evi_param;
 
-/* The weights of one model: one flat vector, trainable ones first.  Shared by reference. */
+/* The weights of one model: one flat vector, trainable ones first.  Of a model that was loaded from
+ * a large file they lie in the file, until somebody wants to write them (evi_store_own); what was
+ * read there stays good as long as the store.  Shared by reference. */
 typedef struct evi_store {
     atomic_int refs;
     ev_context *ctx;
     int32_t n_params, capacity;
     evi_param *params;
-    evi_real *weights; /* NULL until evi_store_allocate */
+    int32_t ready;     /* there are weights */
+    int32_t sealed;    /* ev_model_seal: nobody writes them any more */
+    evi_real *weights; /* the flat vector; NULL until evi_store_allocate or evi_store_own */
+    evi_mapping *map;  /* the file, or NULL */
+    evi_real *pieces;  /* what could not stay in the file; NULL: nothing */
+    uint64_t pieces_bytes;
     int64_t
         n_trainable; /* elements of the first part, gaps included: length of a gradient vector */
     int64_t n_total; /* elements in all */
@@ -44,8 +52,17 @@ ev_status evi_store_add(evi_store *store, const evi_param *param,
                         int32_t *index_out); /* name copied */
 /* Lay out the flat vector (zero-filled).  No further evi_store_add after this. */
 ev_status evi_store_allocate(evi_store *store);
+/* Instead of that: weights that lie in a file.  at[i] is where param i lies in the map, aligned for
+ * EVI_ALIGN, or NULL: it gets memory (zero-filled). */
+ev_status evi_store_adopt(evi_store *store, evi_mapping *map, const void *const *at);
+/* Weights in the flat vector, which may be written.  EV_ERR_STATE, naming `function`, when sealed.
+ * Weights in a file are copied; those who read them there may go on. */
+ev_status evi_store_own(evi_store *store, const char *function);
+ev_status evi_store_check_open(const evi_store *store, const char *function); /* not sealed */
+/* A copy of this weight is used from now on: pages of the file may leave the process. */
+void evi_store_rest(const evi_store *store, int32_t param);
 ev_status evi_store_init(evi_store *store, uint64_t seed); /* allocate if needed, starting values */
-evi_real *evi_store_data(const evi_store *store, int32_t param);  /* NULL before allocation */
+evi_real *evi_store_data(const evi_store *store, int32_t param);  /* NULL: none yet */
 int32_t evi_store_find(const evi_store *store, const char *name); /* -1 */
 void evi_store_touch(evi_store *store);
 

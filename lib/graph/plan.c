@@ -74,6 +74,14 @@ static ev_status new_plan(ev_context *ctx, ev_model *model, const ev_plan_option
     return evi_plan_calloc(plan, (uint64_t)plan->n_stores, sizeof(uint64_t), &plan->versions);
 }
 
+/* Weights that are not known yet are packed when they are used, in the scratch. */
+static void hide_weights(const evi_step *s)
+{
+    for (int32_t j = 0; j < s->n_in; j++)
+        if (s->in[j] != NULL && s->in[j]->is_param)
+            s->in[j]->data = NULL;
+}
+
 /* Let each op say what it needs. */
 static ev_status prepare(ev_plan *plan)
 {
@@ -84,6 +92,8 @@ static ev_status prepare(ev_plan *plan)
         evi_step *s = &steps.step[i];
         evi_flat_node *node = &plan->nodes[steps.node[i]];
         s->act = node->act;
+        if (plan->thrift >= EVI_THRIFT_UNPACKED)
+            hide_weights(s);
         if (s->op->prepare != NULL)
             s->op->prepare(s);
         node->a = s->a;
@@ -103,31 +113,98 @@ static ev_status prepare(ev_plan *plan)
     return EV_OK;
 }
 
+/* ---- packing --------------------------------------------------------------------------------- */
+
+#define PACK_SHARED ((uint64_t)1 << 20) /* bytes from which on waking the workers is worth it */
+
+typedef struct packing {
+    const ev_plan *plan;
+    evi_steps steps;
+} packing;
+
+/* A copy is used instead of this weight. */
+static void rest(const ev_plan *plan, int32_t value)
+{
+    const evi_flat_value *v = value < 0 ? NULL : &plan->values[value];
+    if (v != NULL && v->kind == EVI_FLAT_PARAM)
+        evi_store_rest(plan->stores[v->store], v->index);
+}
+
+static void pack_step(void *arg, int64_t task, int32_t worker)
+{
+    const packing *p = arg;
+    evi_step *s = &p->steps.step[task];
+    const evi_flat_node *node = &p->plan->nodes[p->steps.node[task]];
+    (void)worker;
+    if (s->packed == NULL || s->op->pack == NULL)
+        return;
+    s->op->pack(s);
+    for (int32_t i = 1; i < node->n_in; i++)
+        rest(p->plan, node->in[i]);
+}
+
 static ev_status pack(ev_plan *plan)
 {
     for (int32_t i = 0; i < plan->n_stores; i++)
         plan->versions[i] = atomic_load(&plan->stores[i]->version);
     EVI_TRY(evi_plan_fill_fused(plan));
+    for (int32_t i = 0; i < plan->n_nodes; i++)
+        if (!plan->nodes[i].dead && plan->nodes[i].norm[0] >= 0)
+            rest(plan, plan->nodes[i].norm_weight);
     if (plan->packed_bytes == 0)
         return EV_OK;
     EVI_TRY(evi_malloc(plan->handle.ctx, plan->packed_bytes, 1, &plan->packed));
-    evi_steps steps;
-    EVI_TRY(evi_steps_create(plan, &steps));
-    for (int32_t i = 0; i < steps.n; i++)
-        if (steps.step[i].packed != NULL && steps.step[i].op->pack != NULL)
-            steps.step[i].op->pack(&steps.step[i]);
-    evi_free(steps.block);
+    packing p = {.plan = plan};
+    EVI_TRY(evi_steps_create(plan, &p.steps));
+    evi_crew *crew = plan->packed_bytes >= PACK_SHARED ? evi_crew_begin(plan->handle.ctx) : NULL;
+    evi_parallel(crew, p.steps.n, pack_step, &p);
+    evi_crew_end(crew);
+    evi_free(p.steps.block);
     return EV_OK;
 }
 
-static ev_status make(ev_plan *plan, const ev_plan_options *o, bool sizes_only)
+/* ---- the whole ------------------------------------------------------------------------------- */
+
+static uint64_t packed_block(const ev_plan *plan)
+{
+    return plan->packed_bytes > 0 ? evi_block_bytes(plan->packed_bytes) : 0;
+}
+
+/* Everything but the large memory. */
+static ev_status size(ev_plan *plan, const ev_plan_options *o)
 {
     EVI_TRY(evi_plan_flatten(plan, o));
     EVI_TRY(evi_plan_fuse(plan));
     EVI_TRY(evi_plan_gradients(plan));
     EVI_TRY(prepare(plan));
-    EVI_TRY(evi_plan_place(plan));
-    return sizes_only ? EV_OK : pack(plan);
+    return evi_plan_place(plan);
+}
+
+/* Does the rest of the plan fit the context's limit, together with one session? */
+static bool fits(const ev_plan *plan, uint64_t room)
+{
+    uint64_t whole = plan->table_bytes;
+    return evi_add(whole, packed_block(plan), &whole) &&
+           evi_add(whole, evi_session_bytes(plan), &whole) && whole <= room;
+}
+
+/* A plan without its large memory, as fast as the limit allows. */
+static ev_status fit(ev_context *ctx, ev_model *model, const ev_plan_options *o, bool training,
+                     ev_plan **out)
+{
+    uint64_t room = evi_context_room(ctx);
+    for (int32_t thrift = EVI_THRIFT_NONE;; thrift++) {
+        ev_status status = new_plan(ctx, model, o, training, out);
+        if (status == EV_OK) {
+            (*out)->thrift = thrift;
+            (*out)->precise |= thrift >= EVI_THRIFT_DIRECT;
+            status = size(*out, o);
+        }
+        if (status != EV_OK || training || thrift == EVI_THRIFT_UNPACKED || fits(*out, room))
+            return status;
+        ev_plan_destroy(*out);
+        *out = NULL;
+    }
 }
 
 static ev_status create(ev_context *ctx, ev_model *model, const ev_plan_options *opt, bool training,
@@ -142,9 +219,12 @@ static ev_status create(ev_context *ctx, ev_model *model, const ev_plan_options 
     EVI_CHECK_RESERVED(o.reserved, "ev_plan_create");
     EVI_TRY(check_options(&o));
     ev_plan *plan = NULL;
-    ev_status status = new_plan(ctx, model, &o, training, &plan);
-    if (status == EV_OK)
-        status = make(plan, &o, sizes_only);
+    ev_status status = fit(ctx, model, &o, training, &plan);
+    for (int32_t i = 0; status == EV_OK && training && i < plan->n_stores; i++)
+        status = sizes_only ? evi_store_check_open(plan->stores[i], "ev_trainer_create")
+                            : evi_store_own(plan->stores[i], "ev_trainer_create");
+    if (status == EV_OK && !sizes_only)
+        status = pack(plan);
     if (status != EV_OK) {
         ev_plan_destroy(plan);
         return status;
@@ -189,8 +269,7 @@ static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options 
         if (training)
             m.training_bytes += (uint64_t)plan->stores[i]->n_trainable * sizeof(evi_real);
     }
-    m.plan_bytes =
-        plan->table_bytes + (plan->packed_bytes > 0 ? evi_block_bytes(plan->packed_bytes) : 0);
+    m.plan_bytes = plan->table_bytes + packed_block(plan);
     m.session_bytes = evi_session_bytes(plan);
     m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
     ev_plan_destroy(plan);

@@ -48,6 +48,13 @@ typedef struct evi_flat_node {
     int64_t packed_offset, saved_offset;
 } evi_flat_node;
 
+/* What a plan goes without when its weights' copies and one session do not fit the memory limit. */
+enum {
+    EVI_THRIFT_NONE = 0,
+    EVI_THRIFT_DIRECT,  /* no kernels whose packed weights are larger (Winograd) */
+    EVI_THRIFT_UNPACKED /* no second copy of weights: packed anew in each run, norms not folded */
+};
+
 struct ev_plan {
     evi_handle handle;
     ev_model *model;
@@ -55,6 +62,7 @@ struct ev_plan {
     uint64_t *versions; /* of the stores when packed */
     int32_t n_stores;
     int32_t training, precise, no_fusion;
+    int32_t thrift; /* EVI_THRIFT_* */
     int32_t max_batch;
     int32_t batch_locked; /* a folded value depends on the batch: no smaller one */
     int32_t n_values, cap_values, n_nodes, cap_nodes;

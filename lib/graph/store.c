@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The weights of one model: one flat vector, so that optimiser, saving and checking are loops over
  * numbers.  Trainable weights come first and running statistics last, so that the gradient vector
- * is as long as the first part alone. */
+ * is as long as the first part alone.  A model that only runs needs no such vector: its weights may
+ * lie in the file that they came from. */
 #include "graph/graph.h"
 #include <math.h>
 #include <string.h>
@@ -31,12 +32,14 @@ void evi_store_release(evi_store *store)
         evi_free(store->params[i].name);
     evi_free(store->params);
     evi_free(store->weights);
+    evi_free(store->pieces);
+    evi_mapping_release(store->map);
     evi_free(store);
 }
 
 static ev_status check_new_param(const evi_store *store, const evi_param *param)
 {
-    if (store->weights != NULL)
+    if (store->ready || store->sealed)
         return evi_fail(EV_ERR_STATE,
                         "weight '%s' cannot be added: the model has its weights already",
                         param->name);
@@ -59,6 +62,7 @@ ev_status evi_store_add(evi_store *store, const evi_param *param, int32_t *index
     EVI_TRY(evi_strdup(store->ctx, param->name, &name));
     *p = *param;
     p->name = name;
+    p->data = NULL;
     p->count = evi_shape_count(&param->shape);
     *index_out = store->n_params++;
     return EV_OK;
@@ -76,15 +80,98 @@ static int64_t lay_out(evi_store *store, int32_t trainable, int64_t at)
     return at;
 }
 
-ev_status evi_store_allocate(evi_store *store)
+static void lay_out_all(evi_store *store)
 {
-    if (store->weights != NULL)
-        return EV_OK;
     store->n_trainable = lay_out(store, 1, 0);
     store->n_total = lay_out(store, 0, store->n_trainable);
-    return evi_calloc(store->ctx, (uint64_t)EVI_MAX(store->n_total, 1), sizeof(evi_real),
-                      &store->weights);
 }
+
+static ev_status new_vector(evi_store *store, evi_real **out)
+{
+    return evi_calloc(store->ctx, (uint64_t)EVI_MAX(store->n_total, 1), sizeof(evi_real), out);
+}
+
+static void use_vector(evi_store *store, evi_real *weights)
+{
+    store->weights = weights;
+    for (int32_t i = 0; i < store->n_params; i++)
+        store->params[i].data = weights + store->params[i].offset;
+    store->ready = 1;
+}
+
+ev_status evi_store_allocate(evi_store *store)
+{
+    evi_real *weights = NULL;
+    if (store->ready)
+        return EV_OK;
+    lay_out_all(store);
+    EVI_TRY(new_vector(store, &weights));
+    use_vector(store, weights);
+    return EV_OK;
+}
+
+/* ---- in a file ------------------------------------------------------------------------------- */
+
+static uint64_t piece_bytes(const evi_param *p)
+{
+    return evi_round_up((uint64_t)p->count * sizeof(evi_real), EVI_ALIGN);
+}
+
+ev_status evi_store_adopt(evi_store *store, evi_mapping *map, const void *const *at)
+{
+    uint64_t bytes = 0;
+    char *pieces = NULL;
+    for (int32_t i = 0; i < store->n_params; i++)
+        bytes += at[i] == NULL ? piece_bytes(&store->params[i]) : 0;
+    if (bytes > 0)
+        EVI_TRY(evi_calloc(store->ctx, bytes, 1, &pieces));
+    lay_out_all(store);
+    store->pieces = (evi_real *)(void *)pieces;
+    store->pieces_bytes = bytes;
+    for (int32_t i = 0; i < store->n_params; i++) {
+        evi_param *p = &store->params[i];
+        p->data = at[i] != NULL ? (void *)(uintptr_t)at[i] : (void *)pieces;
+        pieces += at[i] == NULL ? piece_bytes(p) : 0;
+    }
+    store->map = evi_mapping_ref(map);
+    store->ready = 1;
+    return EV_OK;
+}
+
+ev_status evi_store_check_open(const evi_store *store, const char *function)
+{
+    if (!store->sealed)
+        return EV_OK;
+    return evi_fail(EV_ERR_STATE,
+                    "%s: the model is sealed (ev_model_seal): its weights stay as they are; a "
+                    "clone may be changed",
+                    function);
+}
+
+ev_status evi_store_own(evi_store *store, const char *function)
+{
+    evi_real *weights = NULL;
+    EVI_TRY(evi_store_check_open(store, function));
+    if (!store->ready || store->weights != NULL)
+        return evi_store_allocate(store);
+    EVI_TRY(new_vector(store, &weights));
+    for (int32_t i = 0; i < store->n_params; i++) {
+        const evi_param *p = &store->params[i];
+        if (p->count > 0)
+            memcpy(weights + p->offset, p->data, (size_t)p->count * sizeof(evi_real));
+        evi_store_rest(store, i);
+    }
+    use_vector(store, weights);
+    return EV_OK;
+}
+
+void evi_store_rest(const evi_store *store, int32_t param)
+{
+    const evi_param *p = &store->params[param];
+    evi_mapping_rest(store->map, p->data, (uint64_t)p->count * sizeof(evi_real));
+}
+
+/* ---- starting values ------------------------------------------------------------------------- */
 
 static void fill_normal(evi_real *w, int64_t n, double deviation, evi_rng rng)
 {
@@ -115,7 +202,7 @@ static void fill(evi_real *w, const evi_param *p, evi_rng rng)
 
 ev_status evi_store_init(evi_store *store, uint64_t seed)
 {
-    EVI_TRY(evi_store_allocate(store));
+    EVI_TRY(evi_store_own(store, "ev_model_init"));
     for (int32_t i = 0; i < store->n_params; i++) {
         evi_rng rng = {seed, 0x77656967687473u}; /* a stream for weights alone */
         fill(evi_store_data(store, i), &store->params[i], evi_rng_derive(rng, (uint64_t)i));
@@ -126,7 +213,7 @@ ev_status evi_store_init(evi_store *store, uint64_t seed)
 
 evi_real *evi_store_data(const evi_store *store, int32_t param)
 {
-    return store->weights == NULL ? NULL : store->weights + store->params[param].offset;
+    return store->params[param].data;
 }
 
 int32_t evi_store_find(const evi_store *store, const char *name)

@@ -11,7 +11,7 @@ static ev_status init_callees(const ev_model *m, uint64_t seed, int32_t depth)
         ev_model *callee = m->nodes[i].callee;
         if (callee == NULL)
             continue;
-        if (callee->store->weights == NULL)
+        if (!callee->store->ready)
             EVI_TRY(evi_store_init(callee->store, seed + 1 + (uint64_t)i));
         EVI_TRY(init_callees(callee, seed, depth + 1));
     }
@@ -29,6 +29,7 @@ ev_status ev_model_freeze(ev_model *model, const char *prefix, int32_t frozen)
 {
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     EVI_CHECK_POINTER(prefix);
+    EVI_TRY(evi_store_check_open(model->store, __func__));
     int32_t n = 0;
     for (int32_t i = 0; i < model->store->n_params; i++) {
         evi_param *p = &model->store->params[i];
@@ -65,8 +66,9 @@ ev_status ev_model_weight(ev_model *model, const char *name, ev_tensor **out)
     int32_t i = evi_store_find(model->store, name);
     if (i < 0)
         return evi_fail(EV_ERR_ARGUMENT, "ev_model_weight: there is no weight '%s'", name);
-    if (model->store->weights == NULL)
+    if (!model->store->ready)
         return evi_fail(EV_ERR_STATE, "ev_model_weight: call ev_model_init() first");
+    EVI_TRY(evi_store_own(model->store, __func__));
     const evi_param *p = &model->store->params[i];
     return ev_tensor_wrap(model->handle.ctx, EV_TYPE_FLOAT32, p->shape.rank, p->shape.dim,
                           evi_store_data(model->store, i), (uint64_t)p->count * sizeof(evi_real),
@@ -76,7 +78,26 @@ ev_status ev_model_weight(ev_model *model, const char *name, ev_tensor **out)
 ev_status ev_model_touch(ev_model *model)
 {
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
+    EVI_TRY(evi_store_check_open(model->store, __func__));
     evi_store_touch(model->store);
+    return EV_OK;
+}
+
+ev_status ev_model_seal(ev_model *model)
+{
+    evi_store **stores = NULL;
+    int32_t n = 0;
+    EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
+    EVI_TRY(evi_model_stores(model, &stores, &n));
+    bool ready = true;
+    for (int32_t i = 0; i < n; i++)
+        ready = ready && (stores[i]->ready || stores[i]->n_params == 0);
+    for (int32_t i = 0; i < n && ready; i++)
+        stores[i]->sealed = 1;
+    evi_free(stores);
+    if (!ready)
+        return evi_fail(EV_ERR_STATE, "ev_model_seal: the model has no weights yet: call "
+                                      "ev_model_init()");
     return EV_OK;
 }
 

@@ -77,6 +77,8 @@ int32_t evi_onnx_type_of(int32_t type);   /* the ONNX type of an EV_TYPE_* */
 ev_status evi_onnx_tensor_parse(evi_wire body, evi_onnx_tensor *out);
 /* Elements as this build keeps them; room for count of them. */
 ev_status evi_onnx_tensor_read(const evi_onnx_tensor *t, void *to);
+/* The elements where they lie in the file, when that is how they lie in memory; else NULL. */
+const void *evi_onnx_tensor_in_place(const evi_onnx_tensor *t);
 /* The same into a new tensor, for Constant nodes, bindings and tests. */
 ev_status evi_onnx_tensor_load(ev_context *ctx, const evi_onnx_tensor *t, ev_tensor **out);
 
@@ -142,7 +144,8 @@ ev_status evi_onnx_parse(ev_context *ctx, const void *data, uint64_t n_bytes, in
 void evi_onnx_file_end(evi_onnx_file *file);
 evi_span evi_onnx_meta_find(const evi_onnx_file *file, const char *key); /* at NULL: none */
 /* Checksums that a file may carry: EV_ERR_FORMAT when one does not fit. */
-ev_status evi_onnx_check_file_crc(const void *data, uint64_t n_bytes);
+/* *checked_out: the file carries one, and it fits. */
+ev_status evi_onnx_check_file_crc(const void *data, uint64_t n_bytes, bool *checked_out);
 ev_status evi_onnx_check_weights_crc(const evi_onnx_file *file);
 ev_status evi_onnx_port_parse(evi_wire body, evi_onnx_port *out);
 

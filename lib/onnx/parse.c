@@ -161,16 +161,20 @@ static ev_status constant_tensor(const evi_onnx_node *node, evi_onnx_tensor *out
 
 /* ---- the graph ------------------------------------------------------------------------------- */
 
-static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_nodes)
+typedef struct graph_size {
+    int64_t nodes, tensors, inputs, outputs;
+} graph_size;
+
+static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_nodes, graph_size *n)
 {
     evi_field f;
     int32_t more;
-    int64_t nodes = 0, tensors = 0, inputs = 0, outputs = 0;
+    *n = (graph_size){0};
     while ((more = evi_wire_next(&graph, &f)) > 0) {
-        nodes += f.number == GRAPH_NODE;
-        tensors += f.number == GRAPH_INITIALIZER;
-        inputs += f.number == GRAPH_INPUT;
-        outputs += f.number == GRAPH_OUTPUT;
+        n->nodes += f.number == GRAPH_NODE;
+        n->tensors += f.number == GRAPH_INITIALIZER;
+        n->inputs += f.number == GRAPH_INPUT;
+        n->outputs += f.number == GRAPH_OUTPUT;
         if (f.number == GRAPH_SPARSE)
             return evi_fail(EV_ERR_UNSUPPORTED, "sparse tensors");
         if (f.number == GRAPH_NODE || f.number == GRAPH_INITIALIZER || f.number == GRAPH_INPUT ||
@@ -179,38 +183,48 @@ static ev_status count_graph(evi_wire graph, evi_onnx_file *file, int64_t max_no
     }
     if (more < 0)
         return EV_ERR_FORMAT;
-    if (nodes > max_nodes)
-        return evi_fail(EV_ERR_UNSUPPORTED, "%lld nodes; the limit is %lld", (long long)nodes,
+    if (n->nodes > max_nodes)
+        return evi_fail(EV_ERR_UNSUPPORTED, "%lld nodes; the limit is %lld", (long long)n->nodes,
                         (long long)max_nodes);
-    if (tensors > EVI_ONNX_MAX_TENSORS || inputs > EVI_ONNX_MAX_TENSORS ||
-        outputs > EVI_ONNX_MAX_PORTS)
+    if (n->tensors > EVI_ONNX_MAX_TENSORS || n->inputs > EVI_ONNX_MAX_TENSORS ||
+        n->outputs > EVI_ONNX_MAX_PORTS)
         return evi_fail(EV_ERR_UNSUPPORTED,
                         "%lld initializers, %lld inputs, %lld outputs: too many",
-                        (long long)tensors, (long long)inputs, (long long)outputs);
-    EVI_TRY(evi_calloc(file->ctx, (uint64_t)nodes, sizeof(evi_onnx_node), &file->nodes));
-    EVI_TRY(evi_calloc(file->ctx, (uint64_t)tensors, sizeof(evi_onnx_tensor), &file->tensors));
-    EVI_TRY(evi_calloc(file->ctx, (uint64_t)inputs, sizeof(evi_onnx_port), &file->inputs));
-    return evi_calloc(file->ctx, (uint64_t)outputs, sizeof(evi_onnx_port), &file->outputs);
+                        (long long)n->tensors, (long long)n->inputs, (long long)n->outputs);
+    EVI_TRY(evi_calloc(file->ctx, (uint64_t)n->nodes, sizeof(evi_onnx_node), &file->nodes));
+    EVI_TRY(evi_calloc(file->ctx, (uint64_t)n->tensors, sizeof(evi_onnx_tensor), &file->tensors));
+    EVI_TRY(evi_calloc(file->ctx, (uint64_t)n->inputs, sizeof(evi_onnx_port), &file->inputs));
+    return evi_calloc(file->ctx, (uint64_t)n->outputs, sizeof(evi_onnx_port), &file->outputs);
 }
 
-static ev_status fill_graph(evi_wire graph, evi_onnx_file *file)
+/* A mapped file may be written to by another program between counting and filling. */
+static ev_status check_room(int32_t n, int64_t room)
+{
+    return n < room ? EV_OK : evi_fail(EV_ERR_FORMAT, "the file changes while it is read");
+}
+
+static ev_status fill_graph(evi_wire graph, evi_onnx_file *file, const graph_size *room)
 {
     evi_field f;
     while (evi_wire_next(&graph, &f) > 0) {
         switch (f.number) {
         case GRAPH_NODE:
+            EVI_TRY(check_room(file->n_nodes, room->nodes));
             EVI_TRY(parse_node(f.body, &file->nodes[file->n_nodes], file->n_nodes));
             file->n_nodes++;
             break;
         case GRAPH_INITIALIZER:
+            EVI_TRY(check_room(file->n_tensors, room->tensors));
             EVI_TRY(evi_onnx_tensor_parse(f.body, &file->tensors[file->n_tensors]));
             file->n_tensors++;
             break;
         case GRAPH_INPUT:
+            EVI_TRY(check_room(file->n_inputs, room->inputs));
             EVI_TRY(evi_onnx_port_parse(f.body, &file->inputs[file->n_inputs]));
             file->n_inputs++;
             break;
         case GRAPH_OUTPUT:
+            EVI_TRY(check_room(file->n_outputs, room->outputs));
             EVI_TRY(evi_onnx_port_parse(f.body, &file->outputs[file->n_outputs]));
             file->n_outputs++;
             break;
@@ -222,17 +236,18 @@ static ev_status fill_graph(evi_wire graph, evi_onnx_file *file)
 
 static ev_status add_constant_nodes(evi_onnx_file *file)
 {
-    int32_t n = 0;
+    int32_t n = 0, room;
     file->n_initializers = file->n_tensors;
     for (int32_t i = 0; i < file->n_nodes; i++)
         n += evi_span_is(file->nodes[i].op, "Constant");
-    EVI_TRY(evi_realloc(file->ctx, (uint64_t)file->n_tensors + (uint64_t)n, sizeof(evi_onnx_tensor),
-                        &file->tensors));
+    room = file->n_tensors + n;
+    EVI_TRY(evi_realloc(file->ctx, (uint64_t)room, sizeof(evi_onnx_tensor), &file->tensors));
     for (int32_t i = 0; i < file->n_nodes; i++) {
         bool is_one = false;
         char text[EVI_SPAN_TEXT];
         if (!evi_span_is(file->nodes[i].op, "Constant"))
             continue;
+        EVI_TRY(check_room(file->n_tensors, room));
         ev_status status =
             constant_tensor(&file->nodes[i], &file->tensors[file->n_tensors], &is_one);
         if (status != EV_OK)
@@ -337,12 +352,13 @@ ev_status evi_onnx_parse(ev_context *ctx, const void *data, uint64_t n_bytes, in
 {
     *out = (evi_onnx_file){.ctx = ctx};
     evi_wire body, graph = {0};
+    graph_size size;
     evi_wire_start(&body, data, n_bytes);
     ev_status status = parse_model(body, out, &graph);
     if (status == EV_OK)
-        status = count_graph(graph, out, max_nodes);
+        status = count_graph(graph, out, max_nodes, &size);
     if (status == EV_OK)
-        status = fill_graph(graph, out);
+        status = fill_graph(graph, out, &size);
     if (status == EV_OK)
         status = add_constant_nodes(out);
     if (status != EV_OK)
@@ -386,12 +402,13 @@ static bool read_hex(evi_span s, uint32_t *out)
 
 /* The checksum of the whole file stands in its first entry, where only our writer puts one: a tool
  * that writes the file anew moves or drops it, and then there is nothing to check. */
-ev_status evi_onnx_check_file_crc(const void *bytes, uint64_t n_bytes)
+ev_status evi_onnx_check_file_crc(const void *bytes, uint64_t n_bytes, bool *checked_out)
 {
     const uint8_t *data = bytes;
     static const char head[] = "\x72\x22\x0a\x16" EVI_META_FILE_CRC "\x12\x08";
     const uint64_t at = sizeof(head) - 1;
     uint32_t want = 0;
+    *checked_out = false;
     if (n_bytes < at + 8 || memcmp(data, head, at) != 0)
         return EV_OK;
     if (!read_hex((evi_span){(const char *)data + at, 8}, &want))
@@ -401,6 +418,7 @@ ev_status evi_onnx_check_file_crc(const void *bytes, uint64_t n_bytes)
     if (crc != want)
         return evi_fail(EV_ERR_FORMAT, "the file is damaged: its checksum is %08x, not %08x",
                         (unsigned)crc, (unsigned)want);
+    *checked_out = true;
     return EV_OK;
 }
 

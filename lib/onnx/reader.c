@@ -5,12 +5,15 @@
 #include <stdio.h>
 #include <string.h>
 
+#define MAP_LEAST ((uint64_t)1 << 20) /* smaller files are read: a page table costs as much */
+
 typedef struct reader {
     ev_context *ctx;
     const ev_load_options *opt;
     evi_onnx_file file;
     evi_onnx_names tensors; /* names of initializers to their numbers */
     evi_onnx_names values;  /* names to values of the model */
+    evi_mapping *map;       /* the file, when it is mapped */
     ev_model *model;
     evi_onnx_draw *draw;
     int64_t free_size, free_channels; /* for dimensions that the file leaves open */
@@ -246,6 +249,8 @@ static ev_status find_inputs(reader *r, evi_onnx_draw *d)
         if (name.n != 0 && value == NULL)
             return evi_fail(EV_ERR_FORMAT, "input '%s' is not made by anything before it",
                             evi_span_text(name, text));
+        if (d->n_in == EVI_ONNX_MAX_ARGS)
+            return evi_fail(EV_ERR_FORMAT, "the file changes while it is read");
         d->in[d->n_in++] = value == NULL ? EV_NO_VALUE : *value;
     }
     return EV_OK;
@@ -369,15 +374,50 @@ static ev_status draw_outputs(reader *r)
     return EV_OK;
 }
 
+/* The weight of the model that a tensor became, or -1. */
+static int32_t param_of(const reader *r, const evi_onnx_tensor *t)
+{
+    if (t->value == EV_NO_VALUE || r->model->values[t->value].kind != EVI_VALUE_PARAM)
+        return -1;
+    return r->model->values[t->value].index;
+}
+
+/* Weights that lie in the mapped file as they lie in memory are used there; the others get memory.
+ * When those are the larger part (files of other programs), all of them get it. */
+static ev_status place_weights(reader *r)
+{
+    evi_store *store = r->model->store;
+    const void **at = NULL;
+    uint64_t in_file = 0, all = 0;
+    if (r->map == NULL)
+        return evi_store_allocate(store);
+    EVI_TRY(evi_calloc(r->ctx, (uint64_t)store->n_params, sizeof(void *), &at));
+    for (int32_t i = 0; i < r->file.n_tensors; i++) {
+        const evi_onnx_tensor *t = &r->file.tensors[i];
+        int32_t param = param_of(r, t);
+        if (param < 0)
+            continue;
+        at[param] = evi_onnx_tensor_in_place(t);
+        all += (uint64_t)t->count;
+        in_file += at[param] != NULL ? (uint64_t)t->count : 0;
+    }
+    ev_status status =
+        2 * in_file > all ? evi_store_adopt(store, r->map, at) : evi_store_allocate(store);
+    evi_free(at);
+    return status;
+}
+
 static ev_status read_weights(reader *r)
 {
     evi_store *store = r->model->store;
-    EVI_TRY(evi_store_allocate(store));
+    EVI_TRY(place_weights(r));
     for (int32_t i = 0; i < r->file.n_tensors; i++) {
         const evi_onnx_tensor *t = &r->file.tensors[i];
-        if (t->value == EV_NO_VALUE || r->model->values[t->value].kind != EVI_VALUE_PARAM)
+        int32_t param = param_of(r, t);
+        if (param < 0 || evi_mapping_holds(store->map, evi_store_data(store, param)))
             continue;
-        EVI_TRY(evi_onnx_tensor_read(t, evi_store_data(store, r->model->values[t->value].index)));
+        EVI_TRY(evi_onnx_tensor_read(t, evi_store_data(store, param)));
+        evi_mapping_rest(r->map, t->raw.at, t->has_raw ? evi_wire_left(&t->raw) : 0);
     }
     evi_store_touch(store);
     return EV_OK;
@@ -483,14 +523,17 @@ static ev_status read_model(reader *r)
     return draw(r);
 }
 
-static ev_status load_bytes(ev_context *ctx, const void *data, uint64_t n_bytes,
+/* map: where the bytes lie, or NULL. */
+static ev_status load_bytes(ev_context *ctx, const void *data, uint64_t n_bytes, evi_mapping *map,
                             const ev_load_options *opt, ev_model **out)
 {
-    reader r = {.ctx = ctx, .opt = opt};
+    reader r = {.ctx = ctx, .opt = opt, .map = map};
     int64_t max_nodes = opt->max_nodes > 0 ? opt->max_nodes : EVI_MAX_NODES;
-    EVI_TRY(evi_onnx_check_file_crc(data, n_bytes));
+    bool checked = false;
+    EVI_TRY(evi_onnx_check_file_crc(data, n_bytes, &checked));
     EVI_TRY(evi_onnx_parse(ctx, data, n_bytes, max_nodes, &r.file));
-    ev_status status = evi_onnx_check_weights_crc(&r.file);
+    /* A file that is as we wrote it has the weights that we wrote: once through it is enough. */
+    ev_status status = checked ? EV_OK : evi_onnx_check_weights_crc(&r.file);
     if (status == EV_OK)
         status = read_model(&r);
     evi_onnx_names_end(&r.tensors);
@@ -506,6 +549,7 @@ static ev_status check_options(const ev_load_options *opt, const char *function)
         (opt->n_bound > 0 && (opt->bound_names == NULL || opt->bound_values == NULL)))
         return evi_fail(EV_ERR_ARGUMENT, "%s: max_nodes %lld, n_bound %d", function,
                         (long long)opt->max_nodes, (int)opt->n_bound);
+    EVI_CHECK_RESERVED(opt->reserved, function);
     for (int32_t i = 0; i < opt->n_bound; i++)
         if (opt->bound_names[i] == NULL || opt->bound_values[i] == NULL)
             return evi_fail(EV_ERR_ARGUMENT, "%s: bound input %d is NULL", function, (int)i);
@@ -522,7 +566,7 @@ ev_status ev_model_load_memory(ev_context *ctx, const void *data, uint64_t n_byt
     ev_load_options o;
     EVI_OPTIONS_READ(&o, opt);
     EVI_TRY(check_options(&o, __func__));
-    return load_bytes(ctx, data, n_bytes, &o, out);
+    return load_bytes(ctx, data, n_bytes, NULL, &o, out);
 }
 
 ev_status ev_model_load(ev_context *ctx, const char *path, const ev_load_options *opt,
@@ -537,8 +581,17 @@ ev_status ev_model_load(ev_context *ctx, const char *path, const ev_load_options
     EVI_TRY(check_options(&o, __func__));
     uint64_t limit = o.max_file_bytes > 0 ? o.max_file_bytes : (uint64_t)2 << 30, n_bytes = 0;
     void *data = NULL;
-    EVI_TRY(evi_file_read(ctx, path, limit, &data, &n_bytes));
-    ev_status status = load_bytes(ctx, data, n_bytes, &o, out);
+    evi_mapping *map = NULL;
+    ev_status status;
+    if (!o.no_map)
+        EVI_TRY(evi_file_map(ctx, path, MAP_LEAST, limit, &map));
+    if (map != NULL) {
+        status = load_bytes(ctx, map->data, map->n_bytes, map, &o, out);
+    } else {
+        EVI_TRY(evi_file_read(ctx, path, limit, &data, &n_bytes));
+        status = load_bytes(ctx, data, n_bytes, NULL, &o, out);
+    }
+    evi_mapping_release(map);
     evi_free(data);
     if (status != EV_OK)
         return evi_fail_in(status, "%s", path);

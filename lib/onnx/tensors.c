@@ -163,6 +163,13 @@ static bool same_bytes(int32_t onnx_type)
 #endif
 }
 
+const void *evi_onnx_tensor_in_place(const evi_onnx_tensor *t)
+{
+    bool fits = t->has_raw && t->count > 0 && same_bytes(t->onnx_type) &&
+                t->type == EV_TYPE_FLOAT32 && (uintptr_t)t->raw.at % EVI_ALIGN == 0;
+    return fits ? t->raw.at : NULL;
+}
+
 static void read_raw(const evi_onnx_tensor *t, void *to)
 {
     uint64_t size = raw_bytes(t->onnx_type);

@@ -346,7 +346,7 @@ static ev_status name_params(evi_draft *w)
     for (int32_t s = 0; s < w->n_stores; s++) {
         w->first_param[s] = n;
         n += w->stores[s]->n_params;
-        if (w->stores[s]->weights == NULL)
+        if (!w->stores[s]->ready)
             return evi_fail(EV_ERR_STATE, "the model has no weights yet: call ev_model_init()");
     }
     EVI_TRY(evi_calloc(w->ctx, (uint64_t)n, sizeof(evi_draft_param), &w->params));

@@ -98,7 +98,7 @@ ev_status evi_train_compose(ev_context *ctx, ev_model *model, const evi_train *o
     if (o->n_class_weights != 0 && o->n_class_weights != n_classes)
         return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_create: %d class weights for %d classes",
                         (int)o->n_class_weights, (int)n_classes);
-    if (model->store->n_params > 0 && model->store->weights == NULL)
+    if (model->store->n_params > 0 && !model->store->ready)
         return evi_fail(EV_ERR_STATE, "ev_trainer_create: the model has no weights yet: call "
                                       "ev_model_init()");
     ev_model *net = NULL;
