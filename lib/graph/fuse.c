@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Plans for inference: a batch norm behind a convolution or dense layer goes into its weights, an
- * activation behind an op that can apply it goes into that op, and what nobody wants is dropped. */
+ * activation behind an op that can apply it goes into that op, a 2x2 max pool into the convolution
+ * before it, and what nobody wants is dropped.  In plans for training a convolution takes a relu
+ * and such a pool: neither its rows nor their gradient ever lie in memory in full. */
 #include "graph/plan.h"
 #include <math.h>
 #include <string.h>
@@ -68,6 +70,12 @@ static const struct {
     {"hard_sigmoid", EVK_ACT_HARDSIGMOID},
 };
 
+/* What backward can follow. */
+static bool trains_act(const evi_flat_node *node, int32_t act)
+{
+    return act == EVK_ACT_NONE || (act == EVK_ACT_RELU && strcmp(node->op->name, "conv2d") == 0);
+}
+
 static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *uses)
 {
     int32_t act = EVK_ACT_NONE;
@@ -82,11 +90,41 @@ static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *u
         return;
     evi_flat_node *producer = only_producer(plan, node, uses);
     if (producer == NULL || !(producer->op->traits & EVI_OP_FUSES_ACT) ||
-        producer->act != EVK_ACT_NONE)
+        producer->act != EVK_ACT_NONE || (plan->training && !trains_act(producer, act)))
         return;
+    if (producer->pooled && act != EVK_ACT_RELU && act != EVK_ACT_CLIP)
+        return; /* these two give the same bits before the pool and behind it */
     producer->act = act;
     producer->act_alpha = node->a.alpha;
     producer->act_beta = node->a.beta;
+    take_over(plan, producer, node);
+}
+
+/* ---- pools ----------------------------------------------------------------------------------- */
+
+/* Windows of 2x2 side by side that begin in the corner; an odd last row or column is left out. */
+static bool halves(const ev_plan *plan, const evi_flat_node *node)
+{
+    const evi_attrs *a = &node->a;
+    const evi_shape *x = &plan->values[node->in[0]].edge.shape;
+    const evi_shape *y = &plan->values[node->out[0]].edge.shape;
+    bool fits = strcmp(node->op->name, "max_pool2d") == 0 && node->n_out == 1 && x->rank == 4 &&
+                plan->values[node->out[0]].edge.type == EV_TYPE_FLOAT32;
+    for (int32_t i = 0; i < 2 && fits; i++)
+        fits = a->kernel[i] == 2 && a->stride[i] == 2 && a->dilation[i] == 1 && a->pad[i] == 0 &&
+               y->dim[2 + i] == x->dim[2 + i] / 2;
+    return fits;
+}
+
+static void fuse_pool(ev_plan *plan, evi_flat_node *node, const int32_t *uses)
+{
+    if (node->dead || !halves(plan, node))
+        return;
+    evi_flat_node *producer = only_producer(plan, node, uses);
+    if (producer == NULL || producer->pooled || strcmp(producer->op->name, "conv2d") != 0 ||
+        (plan->training && !trains_act(producer, producer->act)))
+        return;
+    producer->pooled = 1;
     take_over(plan, producer, node);
 }
 
@@ -98,7 +136,8 @@ static bool takes_norm(const ev_plan *plan, const evi_flat_node *node)
         !(strcmp(node->op->name, "dense") == 0 && node->a.trans_b && !node->a.trans_a &&
           node->a.alpha == 1 && node->a.beta == 1))
         return false;
-    if (node->act != EVK_ACT_NONE || node->norm[0] >= 0 || evi_plan_data(plan, node->in[1]) == NULL)
+    if (node->act != EVK_ACT_NONE || node->pooled || node->norm[0] >= 0 ||
+        evi_plan_data(plan, node->in[1]) == NULL)
         return false;
     bool has_bias = node->n_in > 2 && node->in[2] >= 0;
     return !has_bias || (evi_plan_data(plan, node->in[2]) != NULL &&
@@ -204,9 +243,11 @@ ev_status evi_plan_fuse(ev_plan *plan)
     for (int32_t i = 0; fold && i < plan->n_nodes && status == EV_OK; i++)
         if (!plan->nodes[i].dead && plan->nodes[i].n_in > 0 && plan->nodes[i].in[0] >= 0)
             status = fuse_norm(plan, &plan->nodes[i], uses);
-    for (int32_t i = 0; fuse && i < plan->n_nodes && status == EV_OK; i++)
-        if (!plan->nodes[i].dead && plan->nodes[i].n_in > 0 && plan->nodes[i].in[0] >= 0)
+    for (int32_t i = 0; !plan->no_fusion && i < plan->n_nodes && status == EV_OK; i++)
+        if (!plan->nodes[i].dead && plan->nodes[i].n_in > 0 && plan->nodes[i].in[0] >= 0) {
             fuse_activation(plan, &plan->nodes[i], uses);
+            fuse_pool(plan, &plan->nodes[i], uses);
+        }
     count_folded(plan);
     evi_free(uses);
     return status;

@@ -24,7 +24,9 @@ static void mark_dependent(ev_plan *plan)
     for (int32_t i = 0; i < plan->n_nodes; i++) {
         const evi_flat_node *node = &plan->nodes[i];
         bool any = false;
-        for (int32_t j = 0; j < node->n_in && !node->dead; j++)
+        if (node->dead) /* what it gave may be another's now */
+            continue;
+        for (int32_t j = 0; j < node->n_in; j++)
             any = any || wants(plan, node->in[j]);
         for (int32_t j = 0; j < node->n_out; j++)
             plan->values[node->out[j]].want_grad =

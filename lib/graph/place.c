@@ -68,9 +68,12 @@ static void find_uses(placer *p)
                 extend(p, node->in[j], back_time(p, i));
             p->grad_writers[node->in[j]] += plan->values[node->in[j]].want_grad;
         }
+        /* a fused relu is told from the result, unless the pool behind it has kept what is needed */
+        bool reads_out =
+            (node->op->traits & EVI_OP_BWD_OUT) || (node->act != EVK_ACT_NONE && !node->pooled);
         for (int32_t j = 0; j < node->n_out; j++) {
             extend(p, node->out[j], i);
-            if (j == 0 && node->in_backward && (node->op->traits & EVI_OP_BWD_OUT))
+            if (j == 0 && node->in_backward && reads_out)
                 extend(p, node->out[j], back_time(p, i));
         }
     }

@@ -34,6 +34,7 @@ typedef struct evi_flat_node {
     int32_t *in, *out; /* flat values, -1 absent */
     int32_t act;       /* fused activation: EVK_ACT_* */
     float act_alpha, act_beta;
+    int32_t pooled;      /* a 2x2 max pool was fused: out lies behind it */
     int32_t norm[4];     /* fused batch norm: scale, shift, mean, variance; norm[0] -1: none */
     int32_t norm_weight; /* the weight before the norm was folded in */
     int32_t norm_bias;   /* or -1 */

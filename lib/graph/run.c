@@ -117,6 +117,9 @@ static double step_flops(const evi_step *s)
             in[j] = (evi_edge){.type = s->in[j]->type, .shape = s->in[j]->shape};
     for (int32_t j = 0; j < s->n_out; j++)
         out[j] = (evi_edge){.type = s->out[j]->type, .shape = s->out[j]->shape};
+    evi_attrs a = s->a;
+    if (s->pooled) /* the sizes before the pool */
+        s->op->infer(&a, in, s->n_in, out, s->n_out);
     return s->op->flops(&s->a, in, s->n_in, out, s->n_out);
 }
 

@@ -60,6 +60,7 @@ static void fill_step(const ev_plan *plan, int32_t number, evi_step *s)
     s->act = node->act;
     s->act_alpha = node->act_alpha;
     s->act_beta = node->act_beta;
+    s->pooled = node->pooled;
     s->grad_first = node->grad_first;
     s->packed_bytes = node->packed_bytes;
     s->scratch_bytes = node->scratch_bytes;
@@ -119,6 +120,8 @@ ev_status evi_steps_infer(const ev_plan *plan, evi_steps *steps)
         ev_status status = s->op->infer(&s->a, in, s->n_in, out, s->n_out);
         if (status != EV_OK)
             return evi_fail_in(status, "%s '%s'", s->op->name, node->name);
+        for (int32_t j = 2; j < 4 && s->pooled; j++) /* infer does not know of the fused pool */
+            out[0].shape.dim[j] /= 2;
         for (int32_t j = 0; j < s->n_out; j++)
             s->out[j]->shape = out[j].shape;
     }

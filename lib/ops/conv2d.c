@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Convolution of x [N,C,H,W] (or [N,C,W]) with weights [M,C/groups,kh,kw]; ONNX Conv.
- * Inputs: x, weights, bias [M] (optional). */
+ * Inputs: x, weights, bias [M] (optional).
+ *
+ * A plan may have fused an activation and a 2x2 max pool into it; in training a relu alone.  Then
+ * backward masks the gradient by the result (act) or by what the pool kept (s->saved). */
 #include "ops/check.h"
 #include "ops/convolve.h"
 #include "ops/peak.h"
@@ -34,25 +37,29 @@ static evi_conv_shape shape_of(const evi_step *s)
 {
     evi_window w;
     evi_window_get(&s->a, &s->in[0]->shape, &s->out[0]->shape, &w);
-    return (evi_conv_shape){.n = w.n,
-                            .c_in = w.c,
-                            .h = w.h,
-                            .w = w.w,
-                            .c_out = s->in[1]->shape.dim[0],
-                            .kh = w.kh,
-                            .kw = w.kw,
-                            .stride_h = w.sh,
-                            .stride_w = w.sw,
-                            .pad_top = w.top,
-                            .pad_left = w.left,
-                            .pad_bottom = w.bottom,
-                            .pad_right = w.right,
-                            .dilation_h = w.dh,
-                            .dilation_w = w.dw,
-                            .groups = s->a.groups,
-                            .out_h = w.out_h,
-                            .out_w = w.out_w,
-                            .precise = s->precise};
+    evi_conv_shape c = {.n = w.n,
+                        .c_in = w.c,
+                        .h = w.h,
+                        .w = w.w,
+                        .c_out = s->in[1]->shape.dim[0],
+                        .kh = w.kh,
+                        .kw = w.kw,
+                        .stride_h = w.sh,
+                        .stride_w = w.sw,
+                        .pad_top = w.top,
+                        .pad_left = w.left,
+                        .pad_bottom = w.bottom,
+                        .pad_right = w.right,
+                        .dilation_h = w.dh,
+                        .dilation_w = w.dw,
+                        .groups = s->a.groups,
+                        .out_h = w.out_h,
+                        .out_w = w.out_w,
+                        .precise = s->precise,
+                        .pooled = s->pooled != 0};
+    if (c.pooled)
+        evi_conv_out_size(&c);
+    return c;
 }
 
 static void conv_prepare(evi_step *s)
@@ -66,6 +73,8 @@ static void conv_prepare(evi_step *s)
         uint64_t bytes = evi_conv_scratch_bytes(s->k, &c, pass, false, s->n_workers);
         s->scratch_bytes = EVI_MAX(s->scratch_bytes, bytes);
     }
+    if (s->training && s->pooled)
+        s->saved_bytes = (uint64_t)evi_shape_count(&s->out[0]->shape);
 }
 
 static void conv_pack(evi_step *s)
@@ -78,7 +87,9 @@ static void conv_pack(evi_step *s)
 static void conv_forward(evi_step *s)
 {
     evi_conv_shape c = shape_of(s);
-    evi_conv_end end = {.bias = evi_has_in(s, 2) ? evi_in(s, 2) : NULL, .act = evi_step_act(s)};
+    evi_conv_end end = {.bias = evi_has_in(s, 2) ? evi_in(s, 2) : NULL,
+                        .act = evi_step_act(s),
+                        .where = s->pooled ? s->saved : NULL};
     evi_conv_forward(s->crew, s->k, &c, evi_in(s, 0), evi_in(s, 1),
                      s->packed_bytes > 0 ? s->packed : NULL, &end, evi_out(s, 0), s->scratch);
 }
@@ -86,16 +97,22 @@ static void conv_forward(evi_step *s)
 static void conv_backward(evi_step *s)
 {
     evi_conv_shape c = shape_of(s);
-    const evi_real *dy = s->out[0]->grad;
-    if (s->in[1]->grad != NULL)
-        evi_conv_back_weights(s->crew, s->k, &c, evi_in(s, 0), dy, NULL, s->in[1]->grad,
-                              !evi_grad_is_first(s, 1), s->scratch);
-    if (evi_has_in(s, 2) && s->in[2]->grad != NULL)
-        evi_conv_back_bias(s->crew, s->k, c.n, c.c_out, c.out_h * c.out_w, dy, NULL, s->in[2]->grad,
+    const evi_shape *y = &s->out[0]->shape;
+    const int64_t plane = evi_shape_span(y, 2, y->rank);
+    const uint8_t *where = s->pooled ? s->saved : NULL;
+    evi_real *dy = s->out[0]->grad, *db = evi_has_in(s, 2) ? s->in[2]->grad : NULL;
+    if (s->act == EVK_ACT_RELU && !s->pooled)
+        evi_conv_back_relu(s->crew, s->k, c.n, c.c_out, plane, evi_out(s, 0), dy, db,
                            !evi_grad_is_first(s, 2));
+    else if (db != NULL)
+        evi_conv_back_bias(s->crew, s->k, c.n, c.c_out, plane, dy, where, db,
+                           !evi_grad_is_first(s, 2));
+    if (s->in[1]->grad != NULL)
+        evi_conv_back_weights(s->crew, s->k, &c, evi_in(s, 0), dy, where, s->in[1]->grad,
+                              !evi_grad_is_first(s, 1), s->scratch);
     if (s->in[0]->grad != NULL) {
         evi_conv_end end = {.accumulate = !evi_grad_is_first(s, 0)};
-        evi_conv_back_data(s->crew, s->k, &c, dy, NULL, evi_in(s, 1), NULL, &end, s->in[0]->grad,
+        evi_conv_back_data(s->crew, s->k, &c, dy, where, evi_in(s, 1), NULL, &end, s->in[0]->grad,
                            s->scratch);
     }
 }

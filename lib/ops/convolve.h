@@ -80,6 +80,11 @@ void evi_conv_back_bias(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t
                         int64_t plane, const evi_real *dy, const uint8_t *where, evi_real *db,
                         bool accumulate);
 
+/* The same behind a ReLU that gave y, with dy = 0 where y <= 0 first; db may be NULL. */
+void evi_conv_back_relu(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t channels,
+                        int64_t plane, const evi_real *y, evi_real *dy, evi_real *db,
+                        bool accumulate);
+
 /* Transposed convolution of x [n, ci, ih, iw] with weights [ci, co/groups, kh, kw] to
  * y [n, co, oh, ow]: fill the shape of the convolution that goes the other way,
  *     c_in = co, h = oh, w = ow, c_out = ci, out_h = ih, out_w = iw,

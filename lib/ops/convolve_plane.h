@@ -44,8 +44,8 @@ void evi_taps_fill_pooled(const evi_taps *t, const evi_kernels *k, const evi_rea
                           const uint8_t *where, int64_t y0, int64_t n, int64_t rows, evi_real *to,
                           evi_real *spare);
 
-/* The taps of the forward pass (of a pooled shape: of the rows and columns that the pool takes), and
- * of phase (py, px) of the backward pass: outputs are the
+/* The taps of the forward pass (for a pooled shape those of the rows and columns that the pool
+ * takes), and of phase (py, px) of the backward pass: outputs are the
  * elements (py + i stride_h, px + j stride_w) of dx.  first_y, first_x: the kernel index of tap 0;
  * each further tap lies jump_y, jump_x lower. */
 evi_taps evi_taps_forward(const evi_conv_shape *s);

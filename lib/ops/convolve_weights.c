@@ -342,3 +342,39 @@ void evi_conv_back_bias(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t
 
     evi_parallel(crew, channels, bias_task, &j);
 }
+
+typedef struct relu_job {
+    const evi_kernels *k;
+    int64_t n, channels, plane;
+    const evi_real *y;
+    evi_real *dy, *db;
+    bool accumulate;
+} relu_job;
+
+static void relu_task(void *arg, int64_t c, int32_t worker)
+{
+    const relu_job *j = arg;
+    const evk_act relu = {.kind = EVK_ACT_RELU};
+    evi_real sum = j->db && j->accumulate ? j->db[c] : 0;
+
+    (void)worker;
+    for (int64_t i = 0; i < j->n; i++) {
+        const int64_t at = (i * j->channels + c) * j->plane;
+        evi_real *dy = j->dy + at;
+
+        j->k->act_back(j->plane, NULL, j->y + at, dy, &relu, dy, 0);
+        if (j->db)
+            sum += j->k->sum(j->plane, dy);
+    }
+    if (j->db)
+        j->db[c] = sum;
+}
+
+void evi_conv_back_relu(evi_crew *crew, const evi_kernels *k, int64_t n, int64_t channels,
+                        int64_t plane, const evi_real *y, evi_real *dy, evi_real *db,
+                        bool accumulate)
+{
+    relu_job j = {k, n, channels, plane, y, dy, db, accumulate};
+
+    evi_parallel(crew, channels, relu_task, &j);
+}

@@ -110,6 +110,7 @@ typedef struct evi_step {
     int32_t variant;       /* the op's own choice, made in prepare */
     int32_t act;           /* fused activation, EVI_ACT_*; only for ops with EVI_OP_FUSES_ACT */
     float act_alpha, act_beta;
+    int32_t pooled;        /* conv2d: out[0] lies behind a fused 2x2 max pool of stride 2 */
     uint64_t grad_first;   /* bit i: gradient of input i is written for the first time: = not += */
     /* Sizes that prepare asks for (largest batch), and the memory that was set aside. */
     uint64_t packed_bytes;  /* weights made ready, once per plan; not in training */
@@ -153,7 +154,7 @@ enum {
     EVI_OP_INPLACE = 1 << 0,      /* out[0] may lie over in[0], and its gradient over in[0]'s
                                      (elementwise; backward reads out or saved, never in) */
     EVI_OP_BWD_OUT = 1 << 1,      /* backward reads out[0]->data */
-    EVI_OP_FUSES_ACT = 1 << 2,    /* obeys s->act (inference plans only) */
+    EVI_OP_FUSES_ACT = 1 << 2,    /* obeys s->act (in training conv2d alone, and only relu) */
     EVI_OP_ACT = 1 << 3,          /* is an activation that may be fused (graph/fuse.c) */
     EVI_OP_TRAIN_ONLY_EFFECT = 1 << 4, /* identity outside training (dropout): dropped from plans */
     EVI_OP_SHAPE_ONLY = 1 << 5,   /* output depends on the input's shape alone (Shape): folded */
