@@ -11,7 +11,7 @@
  *
  * Rows that do not fill whole vectors leave lanes idle.  Then dy is copied too, in rows as long as
  * those of the bordered x, zeros between: a picture becomes one long row for both. */
-#include "ops/convolve_plane.h"
+#include "ops/convolve_outer.h"
 #include "ops/winograd.h"
 
 #include <string.h>
@@ -131,6 +131,8 @@ uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_sha
 {
     job j;
 
+    if (evi_conv_outer_fits(s))
+        return evi_conv_outer_scratch_bytes(k, s, n_workers);
     set_sizes(&j, k, s);
     return offsets_bytes(&j) + sums_bytes(&j) + (uint64_t)n_workers * j.worker_bytes;
 }
@@ -271,6 +273,10 @@ void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_
 
     if (evi_winograd_fits(k, s, EVI_CONV_BACK_WEIGHTS)) {
         evi_winograd_back_weights(crew, k, s, x, dy, where, dw, accumulate, scratch);
+        return;
+    }
+    if (evi_conv_outer_fits(s)) {
+        evi_conv_outer(crew, k, s, x, dy, dw, accumulate, scratch);
         return;
     }
     set_sizes(&j, k, s);

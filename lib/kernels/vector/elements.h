@@ -92,13 +92,23 @@ static void k_copy_rows(int64_t m, int64_t n, const float *x, int64_t ldx, float
         EACH(S(y, L(x)););
 }
 
-/* Four rows by four columns at a time. */
+/* Four rows by four columns at a time; eight rows by whole vectors, which uses each cache line of x
+ * once, where there is such a word. */
 static void k_transpose(int64_t m, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
 {
     const int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
+    int64_t m8 = 0, wide = 0;
 
+#ifdef HAS_TRANSPOSE8
+    m8 = m / 8 * 8;
+    wide = m8 > 0 ? n / VL * VL : 0;
+    for (int64_t j = 0; j < wide; j += VL) {
+        for (int64_t i = 0; i < m8; i += 8)
+            v_transpose8(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
+    }
+#endif
     for (int64_t j = 0; j < n4; j += 4) {
-        for (int64_t i = 0; i < m4; i += 4)
+        for (int64_t i = j < wide ? m8 : 0; i < m4; i += 4)
             q_transpose(x + i * ldx + j, ldx, y + j * ldy + i, ldy);
     }
     for (int64_t j = n4; j < n; j++) {

@@ -185,6 +185,33 @@ static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ld
     _mm_storeu_ps(y + 3 * ldy, d);
 }
 
+/* Eight rows of VL columns: y[j*ldy + i] = x[i*ldx + j] */
+#define HAS_TRANSPOSE8
+static inline void v_transpose8(const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    __m256d quad[2][4]; /* lane q of quad[h][c]: rows 4 h .. 4 h + 3 of column 4 q + c */
+
+    for (int h = 0; h < 2; h++, x += 4 * ldx) {
+        const __m256 a = v_load(x), b = v_load(x + ldx);
+        const __m256 c = v_load(x + 2 * ldx), d = v_load(x + 3 * ldx);
+        const __m256d ab0 = _mm256_castps_pd(_mm256_unpacklo_ps(a, b));
+        const __m256d ab1 = _mm256_castps_pd(_mm256_unpackhi_ps(a, b));
+        const __m256d cd0 = _mm256_castps_pd(_mm256_unpacklo_ps(c, d));
+        const __m256d cd1 = _mm256_castps_pd(_mm256_unpackhi_ps(c, d));
+
+        quad[h][0] = _mm256_unpacklo_pd(ab0, cd0);
+        quad[h][1] = _mm256_unpackhi_pd(ab0, cd0);
+        quad[h][2] = _mm256_unpacklo_pd(ab1, cd1);
+        quad[h][3] = _mm256_unpackhi_pd(ab1, cd1);
+    }
+    for (int c = 0; c < 4; c++, y += ldy) {
+        const __m256 a = _mm256_castpd_ps(quad[0][c]), b = _mm256_castpd_ps(quad[1][c]);
+
+        _mm256_storeu_ps(y, _mm256_permute2f128_ps(a, b, 0x20));
+        _mm256_storeu_ps(y + 4 * ldy, _mm256_permute2f128_ps(a, b, 0x31));
+    }
+}
+
 #define TILE_M 4
 #define TILE_N 3
 #define FEW_M 2

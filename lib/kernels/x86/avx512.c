@@ -199,6 +199,38 @@ static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ld
     _mm_storeu_ps(y + 2 * ldy, c);
     _mm_storeu_ps(y + 3 * ldy, d);
 }
+/* Eight rows of VL columns: y[j*ldy + i] = x[i*ldx + j] */
+#define HAS_TRANSPOSE8
+static inline void v_transpose8(const float *x, int64_t ldx, float *y, int64_t ldy)
+{
+    const __m512i first = _mm512_setr_epi64(0, 1, 8, 9, 2, 3, 10, 11);
+    const __m512i last = _mm512_setr_epi64(4, 5, 12, 13, 6, 7, 14, 15);
+    __m512d quad[2][4]; /* lane q of quad[h][c]: rows 4 h .. 4 h + 3 of column 4 q + c */
+
+    for (int h = 0; h < 2; h++, x += 4 * ldx) {
+        const __m512 a = v_load(x), b = v_load(x + ldx);
+        const __m512 c = v_load(x + 2 * ldx), d = v_load(x + 3 * ldx);
+        const __m512d ab0 = _mm512_castps_pd(_mm512_unpacklo_ps(a, b));
+        const __m512d ab1 = _mm512_castps_pd(_mm512_unpackhi_ps(a, b));
+        const __m512d cd0 = _mm512_castps_pd(_mm512_unpacklo_ps(c, d));
+        const __m512d cd1 = _mm512_castps_pd(_mm512_unpackhi_ps(c, d));
+
+        quad[h][0] = _mm512_unpacklo_pd(ab0, cd0);
+        quad[h][1] = _mm512_unpackhi_pd(ab0, cd0);
+        quad[h][2] = _mm512_unpacklo_pd(ab1, cd1);
+        quad[h][3] = _mm512_unpackhi_pd(ab1, cd1);
+    }
+    for (int c = 0; c < 4; c++, y += ldy) {
+        const __m512 p =
+            _mm512_castpd_ps(_mm512_permutex2var_pd(quad[0][c], first, quad[1][c]));
+        const __m512 q = _mm512_castpd_ps(_mm512_permutex2var_pd(quad[0][c], last, quad[1][c]));
+
+        _mm256_storeu_ps(y, _mm512_castps512_ps256(p));
+        _mm256_storeu_ps(y + 4 * ldy, _mm512_extractf32x8_ps(p, 1));
+        _mm256_storeu_ps(y + 8 * ldy, _mm512_castps512_ps256(q));
+        _mm256_storeu_ps(y + 12 * ldy, _mm512_extractf32x8_ps(q, 1));
+    }
+}
 
 #define TILE_M 8
 #define TILE_N 3
