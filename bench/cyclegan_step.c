@@ -170,7 +170,7 @@ int main(int argc, char **argv)
     start(ctx, &o, &s);
     step(&s);
     double first_g = s.g_loss, first_d = s.d_loss, begin = bench_now();
-    while (bench_more(&o, &r.samples, begin, 3)) {
+    while (bench_more(&o, &r.samples, begin, 2)) {
         double t = bench_now();
         step(&s);
         bench_add(&r.samples, (bench_now() - t) * 1e3);

@@ -50,7 +50,7 @@ def inference(o):
     def run():
         with torch.no_grad():
             net(x)
-    return run, 0.3
+    return run, 0.5
 
 
 def training(o):
@@ -113,7 +113,7 @@ def main():
     torch.manual_seed(1)
     run, warm_seconds = {"infer": inference, "train": training, "cyclegan": cyclegan}[o.what](o)
     begin, warm, ms = time.perf_counter(), 0, []
-    while warm < (1 if warm_seconds == 0 else 3) or time.perf_counter() - begin < warm_seconds:
+    while warm < 1 or time.perf_counter() - begin < warm_seconds:
         run()
         warm += 1
     begin = time.perf_counter()

@@ -9,7 +9,7 @@ enum { MAX_RUNS = 100000 };
 
 typedef struct bench_options {
     number_list threads, batches;
-    int32_t json, profile, runs;
+    int32_t json, profile, runs, size[2];
     double seconds, goal;
 } bench_options;
 
@@ -22,7 +22,8 @@ typedef struct bench_result {
     ev_plan *plan;
     ev_session *session;
     ev_tensor *inputs[8];
-    int32_t n_inputs;
+    int64_t dims[8 * EV_MAX_RANK]; /* of all inputs */
+    int32_t n_inputs, n_dims;
 } bench_result;
 
 static int by_size(const void *a, const void *b)
@@ -31,16 +32,28 @@ static int by_size(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
+/* Shapes of all inputs: what a model leaves open is the batch, then the picture's size. */
+static void choose_dims(bench_result *r, const int32_t size[2])
+{
+    for (int32_t i = 0; i < ev_model_n_inputs(r->model) && i < 8; i++) {
+        int64_t *dims = r->dims + r->n_dims;
+        int32_t rank = ev_model_input_dims(r->model, i, dims);
+        for (int32_t d = 0; d < rank; d++) {
+            int64_t open = d == 0 ? r->batch : d == rank - 1 ? size[0] : size[1];
+            dims[d] = dims[d] < 0 ? open : dims[d];
+        }
+        r->n_dims += rank;
+    }
+}
+
 /* Grey noise: the same in every run and on every machine. */
 static ev_status make_inputs(bench_result *r)
 {
     ev_status status = EV_OK;
+    const int64_t *dims = r->dims;
     for (int32_t i = 0; i < ev_model_n_inputs(r->model) && i < 8 && status == EV_OK; i++) {
-        int64_t dims[EV_MAX_RANK];
-        int32_t rank = ev_model_input_dims(r->model, i, dims);
-        if (rank > 0 && dims[0] < 0) {
-            dims[0] = r->batch;
-        }
+        int64_t unused[EV_MAX_RANK];
+        int32_t rank = ev_model_input_dims(r->model, i, unused);
         status = ev_tensor_create(r->ctx, EV_TYPE_FLOAT32, rank, dims, &r->inputs[i]);
         uint32_t state = 1;
         float *to = status == EV_OK ? ev_tensor_data(r->inputs[i]) : NULL;
@@ -48,6 +61,7 @@ static ev_status make_inputs(bench_result *r)
             state = state * 1664525U + 1013904223U;
             to[k] = (float)(state >> 8) / 8388608.0F - 1.0F;
         }
+        dims += rank;
         r->n_inputs++;
     }
     return status;
@@ -96,6 +110,11 @@ static int measure(bench_result *r, const char *path, const bench_options *o)
     }
     if (code) {
         return code;
+    }
+    choose_dims(r, o->size);
+    if (ev_model_n_inputs(r->model) <= 8) {
+        plan.dims = r->dims;
+        plan.n_dims = r->n_dims;
     }
     double *ms = malloc(MAX_RUNS * sizeof *ms);
     ev_status status = ms ? ev_plan_memory(r->ctx, r->model, &plan, &memory) : EV_ERR_MEMORY;
@@ -185,10 +204,13 @@ static int bench(const char *path, const bench_options *o)
 
 int verb_bench(int argc, char **argv)
 {
-    bench_options o = {.threads = {2, {1, 2}}, .batches = {1, {1}}, .seconds = 1};
+    bench_options o = {
+        .threads = {2, {1, 2}}, .batches = {1, {1}}, .seconds = 1, .size = {256, 256}};
     const option table[] = {
         {"threads", 0, OPTION_LIST, &o.threads, "A,B", "thread counts to try", 1, 256, NULL},
         {"batch", 0, OPTION_LIST, &o.batches, "A,B", "pictures in one run", 1, 65536, NULL},
+        {"size", 0, OPTION_SIZE, o.size, "WxH", "of pictures, where the model takes any", 0, 0,
+         NULL},
         {"runs", 0, OPTION_INT, &o.runs, "N", "so many runs (default: as --seconds allow)", 0,
          MAX_RUNS, NULL},
         {"seconds", 0, OPTION_REAL, &o.seconds, "X", "time for each row", 0, 3600, NULL},
