@@ -297,6 +297,7 @@ int main(int argc, char **argv)
         }
         check_kernels(k);
         check_drivers(k, amount);
+        check_winograd(k, 100 * amount);
         check_winograd_weights(k, amount);
         printf("%-7s %lld cases, %lld failed\n", set[i].name, (long long)n_cases,
                (long long)n_failures);

@@ -36,6 +36,7 @@ void expect_same(const char *what, const void *got, const void *want, int64_t n_
 
 void check_kernels(const evi_kernels *k);                 /* each entry against the reference */
 void check_drivers(const evi_kernels *k, int32_t amount); /* gemm and convolution */
+void check_winograd(const evi_kernels *k, int32_t amount);
 void check_winograd_weights(const evi_kernels *k, int32_t amount);
 void bench_kernels(const evi_kernels *k);
 

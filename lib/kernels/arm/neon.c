@@ -166,6 +166,11 @@ static inline void v_zip(vf even, vf odd, vf *a, vf *b)
     *a = vzip1q_f32(even, odd);
     *b = vzip2q_f32(even, odd);
 }
+/* Each lane's next, and x in the last */
+static inline vf v_slide(vf v, float x)
+{
+    return vextq_f32(v, vdupq_n_f32(x), 1);
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {
@@ -182,6 +187,22 @@ static inline void v_to_bytes(uint8_t *p, vf v)
     const uint32_t four = vget_lane_u32(vreinterpret_u32_u8(vmovn_u16(vcombine_u16(h, h))), 0);
 
     memcpy(p, &four, sizeof(four));
+}
+/* A vector is one quad. */
+static inline vf v_quads(const float *p, int64_t step)
+{
+    (void)step;
+    return vld1q_f32(p);
+}
+static inline void v_quads_transpose(vf r[4])
+{
+    const float32x4_t ac0 = vzip1q_f32(r[0], r[2]), ac1 = vzip2q_f32(r[0], r[2]);
+    const float32x4_t bd0 = vzip1q_f32(r[1], r[3]), bd1 = vzip2q_f32(r[1], r[3]);
+
+    r[0] = vzip1q_f32(ac0, bd0);
+    r[1] = vzip2q_f32(ac0, bd0);
+    r[2] = vzip1q_f32(ac1, bd1);
+    r[3] = vzip2q_f32(ac1, bd1);
 }
 static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ldy)
 {

@@ -88,7 +88,7 @@ static void put_pooled(const evk_wino_out *a, int64_t t, const evi_real *y)
             uint8_t at;
 
             evk_ref_max_pool2(1, from, from + 4, &best, &at);
-            a->y[r * a->ldy + x] = best;
+            a->y[r * a->ldy + x] = clip(a, best);
             if (a->where)
                 a->where[r * a->ldw + x] = a->positive && best <= 0 ? 4 : at;
         }
@@ -109,8 +109,6 @@ void evk_ref_wino_out(const evk_wino_out *a)
         for (int32_t i = 0; i < 16; i++)
             y[i] += a->bias;
         if (a->pool) {
-            for (int32_t i = 0; i < 16; i++)
-                y[i] = clip(a, y[i]);
             put_pooled(a, t, y);
             continue;
         }

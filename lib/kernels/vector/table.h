@@ -6,6 +6,7 @@
 #include "kernels/vector/elements.h"
 #include "kernels/vector/reduce.h"
 #include "kernels/vector/winograd_grad.h"
+#include "kernels/vector/winograd.h"
 
 static const evi_kernels table = {
     .name = TABLE_NAME,
@@ -47,9 +48,9 @@ static const evi_kernels table = {
     .exp_sum = k_exp_sum,
     .max_pool2 = k_max_pool2,
     .max_pool2_back = k_max_pool2_back,
-    .wino_in = evk_ref_wino_in,
-    .wino_out = evk_ref_wino_out,
-    .wino_weights = evk_ref_wino_weights,
+    .wino_in = k_wino_in,
+    .wino_out = k_wino_out,
+    .wino_weights = k_wino_weights,
     .grad_lanes = VL,
     .grad_spread = k_grad_spread,
     .grad_x = k_grad_x,

@@ -161,6 +161,13 @@ static inline void v_zip(vf even, vf odd, vf *a, vf *b)
     *a = _mm256_permute2f128_ps(low, high, 0x20);
     *b = _mm256_permute2f128_ps(low, high, 0x31);
 }
+/* Each lane's next, and x in the last */
+static inline vf v_slide(vf v, float x)
+{
+    const vf next = _mm256_permutevar8x32_ps(v, _mm256_setr_epi32(1, 2, 3, 4, 5, 6, 7, 0));
+
+    return _mm256_blend_ps(next, _mm256_set1_ps(x), 0x80);
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {
@@ -172,6 +179,24 @@ static inline void v_to_bytes(uint8_t *p, vf v)
     const __m128i h = _mm_packs_epi32(_mm256_castsi256_si128(w), _mm256_extracti128_si256(w, 1));
 
     _mm_storel_epi64((__m128i *)p, _mm_packus_epi16(h, h));
+}
+/* Half g from p + g * step. */
+static inline vf v_quads(const float *p, int64_t step)
+{
+    return _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(p)), _mm_loadu_ps(p + step), 1);
+}
+/* 4x4 values in each half */
+static inline void v_quads_transpose(vf r[4])
+{
+    const __m256d ab0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[0], r[1]));
+    const __m256d ab1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[0], r[1]));
+    const __m256d cd0 = _mm256_castps_pd(_mm256_unpacklo_ps(r[2], r[3]));
+    const __m256d cd1 = _mm256_castps_pd(_mm256_unpackhi_ps(r[2], r[3]));
+
+    r[0] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab0, cd0));
+    r[1] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab0, cd0));
+    r[2] = _mm256_castpd_ps(_mm256_unpacklo_pd(ab1, cd1));
+    r[3] = _mm256_castpd_ps(_mm256_unpackhi_pd(ab1, cd1));
 }
 static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ldy)
 {

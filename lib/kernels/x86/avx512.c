@@ -179,6 +179,12 @@ static inline void v_zip(vf even, vf odd, vf *a, vf *b)
     *a = _mm512_permutex2var_ps(even, e, odd);
     *b = _mm512_permutex2var_ps(even, _mm512_add_epi32(e, _mm512_set1_epi32(8)), odd);
 }
+/* Each lane's next, and x in the last */
+static inline vf v_slide(vf v, float x)
+{
+    return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(_mm512_set1_ps(x)),
+                                                   _mm512_castps_si512(v), 1));
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {
@@ -187,6 +193,28 @@ static inline vf v_from_bytes(const uint8_t *p)
 static inline void v_to_bytes(uint8_t *p, vf v)
 {
     _mm_storeu_si128((__m128i *)p, _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(v)));
+}
+/* Quarter g from p + g * step. */
+static inline vf v_quads(const float *p, int64_t step)
+{
+    __m512 v = _mm512_castps128_ps512(_mm_loadu_ps(p));
+
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(p + step), 1);
+    v = _mm512_insertf32x4(v, _mm_loadu_ps(p + 2 * step), 2);
+    return _mm512_insertf32x4(v, _mm_loadu_ps(p + 3 * step), 3);
+}
+/* 4x4 values in each quarter */
+static inline void v_quads_transpose(vf r[4])
+{
+    const __m512d ab0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[0], r[1]));
+    const __m512d ab1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[0], r[1]));
+    const __m512d cd0 = _mm512_castps_pd(_mm512_unpacklo_ps(r[2], r[3]));
+    const __m512d cd1 = _mm512_castps_pd(_mm512_unpackhi_ps(r[2], r[3]));
+
+    r[0] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab0, cd0));
+    r[1] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab0, cd0));
+    r[2] = _mm512_castpd_ps(_mm512_unpacklo_pd(ab1, cd1));
+    r[3] = _mm512_castpd_ps(_mm512_unpackhi_pd(ab1, cd1));
 }
 static inline void q_transpose(const float *x, int64_t ldx, float *y, int64_t ldy)
 {
