@@ -112,9 +112,9 @@ typedef struct evk_wino_in {
 /* y[r*ldy + 4 t + c] = (A^T m_t A)[r][c],  m_t = m[p*step + t],  t < n, r < height <= 4,
  * 4 t + c < width <= 4 n.  In this order: the bias is added; with EVK_TILE_ADD the old y (never
  * with pool); with EVK_TILE_CLIP as in evk_tile.
- * pool: of each 2x2 outputs with their bias the largest, as max_pool2, and then the clip; height and
- * width count pooled values (height <= 2, width <= 2 n).  where: one byte a value, ldw between rows,
- * as max_pool2 gives it, but 4 for a value <= 0 when `positive` is set; may be NULL. */
+ * pool: of each 2x2 outputs with their bias the largest, as max_pool2, and then the clip; height
+ * and width count pooled values (height <= 2, width <= 2 n).  where: one byte a value, ldw between
+ * rows, as max_pool2 gives it, but 4 for a value <= 0 when `positive` is set; may be NULL. */
 typedef struct evk_wino_out {
     int64_t n;
     const evi_real *m;
@@ -132,11 +132,23 @@ typedef struct evk_wino_out {
 
 /* The gradient of the weights is the same three products the other way about:
  *     dg = G^T [ sum over tiles of (A dy A^T) * (B^T d B) ] G
- * Here a group of grad_lanes channels lies side by side, so a row of z is a row of pixels, each with
- * the values of the group.  For tiles t < n side by side and lanes l < m of the group:
+ * Here a group of grad_lanes channels lies side by side, so a row of z is a row of pixels, each
+ * with the values of the group: grad_spread makes it from planes.  For tiles t < n side by side and
+ * lanes l < m of the group:
  *     v[p*point + t*step + l] = point p of B^T d B  (grad_x, 6x6 inputs) or A d A^T (grad_dy, 4x4)
  *     d[r][c] = z[r*row + (4 t + c) * grad_lanes + l]
  * The values of a tile do not depend on where it lies in a call. */
+/* z[i*grad_lanes + l] = x[l*ldx + i],  i < n, l < m <= grad_lanes; 0 in the lanes from m on. */
+typedef struct evk_grad_rows {
+    int64_t n;
+    int32_t m;
+    const evi_real *x;
+    int64_t ldx;
+    evi_real *z;
+    const evi_real *next; /* a hint: next[l*next_ldx + i] will be asked for soon; may be NULL */
+    int64_t next_ldx;
+} evk_grad_rows;
+
 typedef struct evk_grad_tiles {
     int64_t n;
     int32_t m;
@@ -247,8 +259,7 @@ typedef struct evi_kernels {
     void (*wino_weights)(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
 
     int32_t grad_lanes;
-    /* z[i*grad_lanes + l] = x[l*ldx + i], i < n, l < m <= grad_lanes; 0 in the lanes from m on */
-    void (*grad_spread)(int64_t n, int32_t m, const evi_real *x, int64_t ldx, evi_real *z);
+    void (*grad_spread)(const evk_grad_rows *a);
     void (*grad_x)(const evk_grad_tiles *a);
     void (*grad_dy)(const evk_grad_tiles *a);
     /* g[t*tap + i] = tap t of G^T u G,  u[p] = u[p*point + i],  i < n */

@@ -163,112 +163,173 @@ static unit unit_of(const job *j, int64_t number)
     return u;
 }
 
+/* A group of channels of x or dy, and the part that a unit needs: rows from y0, columns from x0,
+ * zeros outside the plane. */
+typedef struct group {
+    const evi_real *at; /* the first channel */
+    const uint8_t *where;
+    int32_t m; /* channels */
+    int64_t h, w, y0, x0;
+} group;
+
+static group group_of_x(const job *j, const unit *u, int64_t image, int64_t c, int64_t end)
+{
+    const evi_conv_shape *s = j->s;
+
+    return (group){.at = j->x + (image * s->c_in + c) * s->h * s->w,
+                   .m = (int32_t)EVI_MIN(j->k->grad_lanes, end - c),
+                   .h = s->h,
+                   .w = s->w,
+                   .y0 = 4 * u->ty - s->pad_top,
+                   .x0 = 4 * u->tx - s->pad_left};
+}
+
+static group group_of_dy(const job *j, const unit *u, int64_t image, int64_t k, int64_t end)
+{
+    const int64_t at = (image * j->s->c_out + k) * j->dy_h * j->dy_w, part = j->s->pooled ? 2 : 4;
+
+    return (group){.at = j->dy + at,
+                   .where = j->s->pooled ? j->where + at : NULL,
+                   .m = (int32_t)EVI_MIN(j->k->grad_lanes, end - k),
+                   .h = j->dy_h,
+                   .w = j->dy_w,
+                   .y0 = part * u->ty,
+                   .x0 = part * u->tx};
+}
+
+/* Row r of the next group comes soon: ask for it while row r of this one is being moved. */
+static const evi_real *row_ahead(const group *next, int64_t r)
+{
+    const int64_t y = next->y0 + r;
+
+    return y < 0 || y >= next->h ? NULL : next->at + y * next->w + EVI_MAX(next->x0, 0);
+}
+
 /* A row of z: n columns of m channels from column x0 on, zeros outside 0..width-1. */
-static void spread_row(const job *j, const evi_real *row, int64_t plane, int64_t width, int32_t m,
-                       int64_t x0, int64_t n, evi_real *z)
+static void spread_row(const job *j, evk_grad_rows *g, int64_t x0, int64_t width, int64_t n)
 {
     const int64_t lanes = j->k->grad_lanes;
     const int64_t left = EVI_MIN(EVI_MAX(-x0, 0), n);
     const int64_t end = EVI_MAX(EVI_MIN(width - x0, n), left);
+    evi_real *z = g->z;
 
     memset(z, 0, (size_t)(left * lanes) * sizeof(*z));
-    j->k->grad_spread(end - left, m, row + x0 + left, plane, z + left * lanes);
+    g->n = end - left;
+    g->x += x0 + left;
+    g->z += left * lanes;
+    j->k->grad_spread(g);
     memset(z + end * lanes, 0, (size_t)((n - end) * lanes) * sizeof(*z));
 }
 
-/* V of m channels of x in one picture. */
-static void transform_x(const job *j, const unit *u, const evi_real *x, int32_t m, evi_real *z,
+/* V of a group of x in one picture. */
+static void transform_x(const job *j, const unit *u, const group *g, const group *next, evi_real *z,
                         evi_real *v)
 {
-    const evi_conv_shape *s = j->s;
     const int64_t columns = 4 * u->run + 2, row = columns * j->k->grad_lanes;
 
     for (int64_t r = 0; r < 4 * u->rows + 2; r++) {
-        const int64_t y = 4 * u->ty + r - s->pad_top;
+        const int64_t y = g->y0 + r;
+        evk_grad_rows a = {.m = g->m,
+                           .x = g->at + y * g->w,
+                           .ldx = g->h * g->w,
+                           .z = z + r * row,
+                           .next = row_ahead(next, r),
+                           .next_ldx = next->h * next->w};
 
-        if (y < 0 || y >= s->h)
-            memset(z + r * row, 0, (size_t)row * sizeof(*z));
+        if (y < 0 || y >= g->h)
+            memset(a.z, 0, (size_t)row * sizeof(*z));
         else
-            spread_row(j, x + y * s->w, s->h * s->w, s->w, m, 4 * u->tx - s->pad_left, columns,
-                       z + r * row);
+            spread_row(j, &a, g->x0, g->w, columns);
     }
     for (int64_t r = 0; r < u->rows; r++) {
-        evk_grad_tiles t = {u->run,     m,    z + 4 * r * row, row, v + r * u->run * j->cd,
-                            j->c_point, j->cd};
+        const evk_grad_tiles t = {u->run,     g->m, z + 4 * r * row, row, v + r * u->run * j->cd,
+                                  j->c_point, j->cd};
 
         j->k->grad_x(&t);
     }
 }
 
-/* Rows y and y + 1 of dy, made from the pooled gradient: to[channel][2][4 run]. */
-static void unpool(const job *j, const evi_real *dy, const uint8_t *where, int32_t m, int64_t x0,
-                   int64_t n, evi_real *to)
+/* Rows 2 y and 2 y + 1 of dy, made from row y of the pooled gradient: to[channel][2][4 run]. */
+static void unpool(const job *j, const group *g, int64_t y, int64_t n, evi_real *to)
 {
-    const int64_t plane = j->dy_h * j->dy_w, width = 4 * j->run;
+    const int64_t from = y * g->w + g->x0, plane = g->h * g->w, width = 4 * j->run;
 
-    for (int32_t i = 0; i < m; i++)
-        j->k->max_pool2_back(n, dy + i * plane + x0, where + i * plane + x0, to + 2 * i * width,
-                             to + (2 * i + 1) * width, 0);
+    for (int32_t i = 0; i < g->m; i++)
+        j->k->max_pool2_back(n, g->at + i * plane + from, g->where + i * plane + from,
+                             to + 2 * i * width, to + (2 * i + 1) * width, 0);
 }
 
-/* z from rows y and y + 1 of dy. */
-static void spread_pair(const job *j, const unit *u, const evi_real *dy, const uint8_t *where,
-                        int32_t m, int64_t y, evi_real *pool, evi_real *z)
+/* z from row r of the unit's part of dy; when it is pooled, from row r / 2, unpooled when r is
+ * even. */
+static void spread_dy(const job *j, const unit *u, const group *g, const group *next, int64_t r,
+                      evi_real *pool, evi_real *z)
 {
-    const evi_conv_shape *s = j->s;
-    const int64_t columns = 4 * u->run, row = columns * j->k->grad_lanes, x0 = 4 * u->tx;
+    const int64_t columns = 4 * u->run, y = g->y0 + (g->where ? r / 2 : r);
+    evk_grad_rows a = {.m = g->m,
+                       .x = g->at + y * g->w,
+                       .ldx = g->h * g->w,
+                       .z = z,
+                       .next = row_ahead(next, r),
+                       .next_ldx = next->h * next->w};
 
-    if (s->pooled && y / 2 < j->dy_h) {
-        const int64_t n = EVI_MAX(EVI_MIN(j->dy_w - x0 / 2, columns / 2), 0);
-
-        unpool(j, dy + y / 2 * j->dy_w, where + y / 2 * j->dy_w, m, x0 / 2, n, pool);
-        for (int64_t r = 0; r < 2; r++)
-            spread_row(j, pool + r * 4 * j->run, 8 * j->run, 2 * n, m, 0, columns, z + r * row);
+    if (y >= g->h) {
+        memset(z, 0, (size_t)(columns * j->k->grad_lanes) * sizeof(*z));
         return;
     }
-    for (int64_t r = 0; r < 2; r++) {
-        if (s->pooled || y + r >= s->out_h)
-            memset(z + r * row, 0, (size_t)row * sizeof(*z));
-        else
-            spread_row(j, dy + (y + r) * s->out_w, s->out_h * s->out_w, s->out_w, m, x0, columns,
-                       z + r * row);
+    if (!g->where) {
+        spread_row(j, &a, g->x0, g->w, columns);
+        return;
     }
+    const int64_t n = EVI_MAX(EVI_MIN(g->w - g->x0, columns / 2), 0);
+
+    if (r % 2 == 0)
+        unpool(j, g, y, n, pool);
+    a.x = pool + r % 2 * 4 * j->run;
+    a.ldx = 8 * j->run;
+    spread_row(j, &a, 0, 2 * n, columns);
 }
 
-/* D of m channels of dy in one picture. */
-static void transform_dy(const job *j, const unit *u, const evi_real *dy, const uint8_t *where,
-                         int32_t m, const place *p, evi_real *d)
+/* D of a group of dy in one picture. */
+static void transform_dy(const job *j, const unit *u, const group *g, const group *next,
+                         const place *p, evi_real *d)
 {
     const int64_t row = 4 * u->run * j->k->grad_lanes;
 
-    for (int64_t r = 0; r < 4 * u->rows; r += 2)
-        spread_pair(j, u, dy, where, m, 4 * u->ty + r, p->pool, p->z + r * row);
+    for (int64_t r = 0; r < 4 * u->rows; r++)
+        spread_dy(j, u, g, next, r, p->pool, p->z + r * row);
     for (int64_t r = 0; r < u->rows; r++) {
-        evk_grad_tiles t = {u->run,     m,    p->z + 4 * r * row, row, d + r * u->run * j->kd,
-                            j->k_point, j->kd};
+        const evk_grad_tiles t = {u->run,     g->m, p->z + 4 * r * row, row, d + r * u->run * j->kd,
+                                  j->k_point, j->kd};
 
         j->k->grad_dy(&t);
     }
 }
 
-static void transform_unit(const job *j, const unit *u, int64_t k0, int64_t kn, int64_t c0,
-                           int64_t cn, const place *p)
+/* after: the unit that comes next, or this one. */
+static void transform_unit(const job *j, const unit *u, const unit *after, int64_t k0, int64_t kn,
+                           int64_t c0, int64_t cn, const place *p)
 {
-    const evi_conv_shape *s = j->s;
     const int64_t lanes = j->k->grad_lanes, tiles = u->run * u->rows;
-    const int64_t in = s->h * s->w, out = j->dy_h * j->dy_w;
 
     for (int64_t i = 0; i < u->images; i++) {
         const int64_t image = u->image + i;
+        const bool last = i + 1 == u->images;
 
-        for (int64_t c = 0; c < cn; c += lanes)
-            transform_x(j, u, j->x + (image * s->c_in + c0 + c) * in,
-                        (int32_t)EVI_MIN(lanes, cn - c), p->z, p->v + i * tiles * j->cd + c);
+        for (int64_t c = 0; c < cn; c += lanes) {
+            const group g = group_of_x(j, u, image, c0 + c, c0 + cn);
+            const group next = c + lanes < cn ? group_of_x(j, u, image, c0 + c + lanes, c0 + cn)
+                                              : group_of_dy(j, u, image, k0, k0 + kn);
+
+            transform_x(j, u, &g, &next, p->z, p->v + i * tiles * j->cd + c);
+        }
         for (int64_t k = 0; k < kn; k += lanes) {
-            const int64_t at = (image * s->c_out + k0 + k) * out;
+            const group g = group_of_dy(j, u, image, k0 + k, k0 + kn);
+            const group next =
+                k + lanes < kn
+                    ? group_of_dy(j, u, image, k0 + k + lanes, k0 + kn)
+                    : group_of_x(j, last ? after : u, last ? after->image : image + 1, c0, c0 + cn);
 
-            transform_dy(j, u, j->dy + at, s->pooled ? j->where + at : NULL,
-                         (int32_t)EVI_MIN(lanes, kn - k), p, p->d + i * tiles * j->kd + k);
+            transform_dy(j, u, &g, &next, p, p->d + i * tiles * j->kd + k);
         }
     }
 }
@@ -319,9 +380,9 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
     evi_real *to = j->n_sums == 1 ? j->dw : j->sums + number * j->values;
 
     for (int64_t i = u0; i < u1; i++) {
-        const unit u = unit_of(j, i);
+        const unit u = unit_of(j, i), after = unit_of(j, EVI_MIN(i + 1, j->units - 1));
 
-        transform_unit(j, &u, k0, kn, c0, cn, &p);
+        transform_unit(j, &u, &after, k0, kn, c0, cn, &p);
         multiply(j, u.images * u.rows * u.run, kn, cn, i > u0, &p);
     }
     finish(j, &p, kn, cn, j->n_sums == 1 && j->accumulate, to + (k0 * j->s->c_in + c0) * 9);

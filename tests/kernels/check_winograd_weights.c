@@ -24,7 +24,7 @@ static void spread_case(const evi_kernels *k)
 
     for (int64_t i = 0; i < n * lanes; i++)
         want[i] = i % lanes < m ? x[i % lanes * (n + gap) + i / lanes] : 0;
-    k->grad_spread(n, m, x, n + gap, got);
+    k->grad_spread(&(evk_grad_rows){n, m, x, n + gap, got, x, n + gap});
     expect_same("z", got, want, n * lanes * (int64_t)sizeof(evi_real));
 }
 

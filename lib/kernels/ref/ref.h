@@ -41,7 +41,7 @@ void evk_ref_wino_in(const evk_wino_in *a);
 void evk_ref_wino_out(const evk_wino_out *a);
 void evk_ref_wino_weights(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
 enum { EVK_REF_GRAD_LANES = 8 };
-void evk_ref_grad_spread(int64_t n, int32_t m, const evi_real *x, int64_t ldx, evi_real *z);
+void evk_ref_grad_spread(const evk_grad_rows *a);
 void evk_ref_grad_x(const evk_grad_tiles *a);
 void evk_ref_grad_dy(const evk_grad_tiles *a);
 void evk_ref_grad_end(int64_t n, const evi_real *u, int64_t point, evi_real *g, int64_t tap);

@@ -6,11 +6,11 @@
 #define A2 (EVK_WINO_A * EVK_WINO_A)
 #define B2 (EVK_WINO_B * EVK_WINO_B)
 
-void evk_ref_grad_spread(int64_t n, int32_t m, const evi_real *x, int64_t ldx, evi_real *z)
+void evk_ref_grad_spread(const evk_grad_rows *a)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < a->n; i++) {
         for (int32_t l = 0; l < EVK_REF_GRAD_LANES; l++)
-            z[i * EVK_REF_GRAD_LANES + l] = l < m ? x[l * ldx + i] : 0;
+            a->z[i * EVK_REF_GRAD_LANES + l] = l < a->m ? a->x[l * a->ldx + i] : 0;
     }
 }
 

@@ -11,38 +11,53 @@
 #define GRAD_A2 (EVK_WINO_A * EVK_WINO_A)
 #define GRAD_B2 (EVK_WINO_B * EVK_WINO_B)
 
-/* VL rows become VL columns.  Zipping row i with row i + VL/2 moves each bit of an element's
- * address one place up; after log2(VL) rounds row and column have changed places. */
-INLINE void square_transpose(vf r[VL])
+/* Four columns of VL rows become four vectors.  Part q of 0..3 brings the rows q, q + 4, q + 8 ...
+ * together, so that what remains is to transpose 4x4 values in each quarter of a vector. */
+INLINE void spread_four(const float *x, int64_t ldx, float *z)
 {
-    vf q[VL];
+    vf r[4];
 
-    UNROLL for (int round = 2; round <= VL; round *= 2)
-    {
-        UNROLL for (int i = 0; i < VL / 2; i++)
-            v_zip(r[i], r[i + VL / 2], &q[2 * i], &q[2 * i + 1]);
-        UNROLL for (int i = 0; i < VL; i++) r[i] = q[i];
+    UNROLL for (int q = 0; q < 4; q++) r[q] = v_quads(x + q * ldx, 4 * ldx);
+    v_quads_transpose(r);
+    UNROLL for (int q = 0; q < 4; q++) v_store(z + q * VL, r[q]);
+}
+
+/* The planes are far apart, so what comes next is asked for: no prefetcher follows VL streams.
+ * Planes a multiple of a page apart have all their lines in one set of the first-level cache, which
+ * would lose them again. */
+INLINE void ask_for(const evk_grad_rows *a)
+{
+    const int apart = a->next_ldx % 1024 != 0;
+
+    for (int l = 0; l < a->m; l++) {
+        const float *row = a->next + l * a->next_ldx;
+
+        for (int64_t i = 0; i < a->n; i += 16) {
+            if (apart)
+                __builtin_prefetch(row + i, 0, 3);
+            else
+                __builtin_prefetch(row + i, 0, 2);
+        }
     }
 }
 
-static void k_grad_spread(int64_t n, int32_t m, const float *x, int64_t ldx, float *z)
+static void k_grad_spread(const evk_grad_rows *a)
 {
-    vf r[VL];
+    const int64_t n = a->n, ldx = a->ldx;
 
-    for (; n >= VL && m == VL; n -= VL, x += VL, z += VL * VL) {
-        UNROLL for (int l = 0; l < VL; l++) r[l] = v_load(x + l * ldx);
-        square_transpose(r);
-        UNROLL for (int l = 0; l < VL; l++) v_store(z + l * VL, r[l]);
+    if (a->next)
+        ask_for(a);
+    if (a->m == VL && n >= 4) {
+        for (int64_t i = 0; i + 4 <= n; i += 4)
+            spread_four(a->x + i, ldx, a->z + i * VL);
+        if (n % 4 != 0) /* the last four again, the first of them twice */
+            spread_four(a->x + n - 4, ldx, a->z + (n - 4) * VL);
+        return;
     }
-    for (; n > 0; n -= VL, x += VL, z += VL * VL) {
-        const int columns = n < VL ? (int)n : VL;
-        const vt tail = v_tail(columns);
-
-        for (int l = 0; l < VL; l++)
-            r[l] = l < m ? v_load_t(x + l * ldx, tail) : v_zero();
-        square_transpose(r);
-        for (int l = 0; l < columns; l++)
-            v_store(z + l * VL, r[l]);
+    k_transpose(a->m, n, a->x, ldx, a->z, VL);
+    for (int64_t i = 0; a->m < VL && i < n; i++) {
+        for (int l = a->m; l < VL; l++)
+            a->z[i * VL + l] = 0;
     }
 }
 
