@@ -73,7 +73,9 @@ static const struct {
 /* What backward can follow. */
 static bool trains_act(const evi_flat_node *node, int32_t act)
 {
-    return act == EVK_ACT_NONE || (act == EVK_ACT_RELU && strcmp(node->op->name, "conv2d") == 0);
+    bool norm = (node->op->traits & EVI_OP_ACT_FROM_IN) != 0;
+    return act == EVK_ACT_NONE || (act == EVK_ACT_RELU && strcmp(node->op->name, "conv2d") == 0) ||
+           ((act == EVK_ACT_RELU || act == EVK_ACT_LEAKY) && norm);
 }
 
 static void fuse_activation(ev_plan *plan, evi_flat_node *node, const int32_t *uses)

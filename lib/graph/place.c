@@ -69,8 +69,9 @@ static void find_uses(placer *p)
             p->grad_writers[node->in[j]] += plan->values[node->in[j]].want_grad;
         }
         /* a fused relu is told from the result, unless the pool behind it has kept what is needed */
-        bool reads_out =
-            (node->op->traits & EVI_OP_BWD_OUT) || (node->act != EVK_ACT_NONE && !node->pooled);
+        bool act_from_out = node->act != EVK_ACT_NONE && !node->pooled &&
+                            !(node->op->traits & EVI_OP_ACT_FROM_IN);
+        bool reads_out = (node->op->traits & EVI_OP_BWD_OUT) || act_from_out;
         for (int32_t j = 0; j < node->n_out; j++) {
             extend(p, node->out[j], i);
             if (j == 0 && node->in_backward && reads_out)

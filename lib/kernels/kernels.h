@@ -158,6 +158,11 @@ typedef struct evk_grad_tiles {
     int64_t point, step;
 } evk_grad_tiles;
 
+typedef struct evk_norm { /* see norm_sums, norm_back */
+    evi_real a, b, leak, mean;
+    evi_real p, q, r;
+} evk_norm;
+
 /* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them -------- */
 
 typedef struct evk_sgd {
@@ -224,6 +229,17 @@ typedef struct evi_kernels {
     /* y = a u + b x + c, added to y when add is set: normalisation's backward pass */
     void (*affine2)(int64_t n, const evi_real *u, const evi_real *x, evi_real a, evi_real b,
                     evi_real c, evi_real *y, int32_t add);
+    /* Normalisation with an activation behind it.
+     * y = act(a x + b), a x + b in one rounding where the set has such an instruction */
+    void (*norm_act)(int64_t n, const evi_real *x, evi_real a, evi_real b, const evk_act *act,
+                     evi_real *y);
+    /* With z = a x + b as above and g = z > 0 ? dy : leak dy:
+     * sums[0] = sum of g, sums[1] = sum of g (x - mean) */
+    void (*norm_sums)(int64_t n, const evi_real *dy, const evi_real *x, const evk_norm *o,
+                      evi_real *sums);
+    /* dx = p g + q x + r, added to dx when add is set */
+    void (*norm_back)(int64_t n, const evi_real *dy, const evi_real *x, const evk_norm *o,
+                      evi_real *dx, int32_t add);
     void (*exp)(int64_t n, const evi_real *x, evi_real *y); /* at most 2 ulp */
     /* y = act(x + shift): all kinds of EVK_ACT_*.  shift is the bias of a channel, or 0. */
     void (*act)(int64_t n, const evi_real *x, evi_real shift, const evk_act *act, evi_real *y);

@@ -77,6 +77,7 @@ typedef struct group {
     double sum[GROUP], other[GROUP]; /* of x and (x - mean)^2; backward: of dy and dy (x - mean) */
     evi_real mean[GROUP];
     evi_real a[GROUP], b[GROUP], c[GROUP]; /* y = a x + b;  dx = a dy + b x + c */
+    evi_real slope[GROUP], shift[GROUP];   /* backward: y = slope x + shift */
 } group;
 
 typedef struct moments {
@@ -169,13 +170,14 @@ static void apply(const evi_step *s, const bn_shape *b, const group *g)
     for (int64_t i = 0; i < b->n; i++) {
         const evi_real *x = evi_in(s, 0) + (i * b->c + g->first) * b->plane;
         evi_real *y = evi_out(s, 0) + (i * b->c + g->first) * b->plane;
-        if (b->plane == 1)
-            for (int64_t c = 0; c < g->count; c++)
-                y[c] = x[c] * g->a[c] + g->b[c];
         for (int64_t c = 0; b->plane > 1 && c < g->count; c++)
-            s->k->affine(b->plane, x + c * b->plane, g->a[c], g->b[c], y + c * b->plane);
+            s->k->norm_act(b->plane, x + c * b->plane, g->a[c], g->b[c], &act, y + c * b->plane);
+        if (b->plane > 1)
+            continue;
+        for (int64_t c = 0; c < g->count; c++)
+            y[c] = x[c] * g->a[c] + g->b[c];
         if (act.kind != EVK_ACT_NONE)
-            s->k->act(g->count * b->plane, y, 0, &act, y);
+            s->k->act(g->count, y, 0, &act, y);
     }
 }
 
@@ -217,19 +219,30 @@ static void add_to_vector(evi_step *s, int32_t i, int64_t channel, evi_real valu
         s->in[i]->grad[channel] = evi_grad_is_first(s, i) ? value : s->in[i]->grad[channel] + value;
 }
 
+/* dy behind the fused activation, where a channel is one number to a picture */
+static evi_real passed(const group *g, int64_t c, evi_real leak, evi_real x, evi_real dy)
+{
+    return x * g->slope[c] + g->shift[c] > 0 ? dy : leak * dy;
+}
+
 static void back_sums(const evi_step *s, const bn_shape *b, group *g)
 {
+    evi_real leak = evi_norm_leak(s);
     for (int64_t i = 0; i < b->n; i++) {
         int64_t at = (i * b->c + g->first) * b->plane;
         const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
         for (int64_t c = 0; b->plane == 1 && c < g->count; c++) {
-            g->sum[c] += dy[c];
-            g->other[c] += dy[c] * (x[c] - g->mean[c]);
+            evi_real d = passed(g, c, leak, x[c], dy[c]);
+            g->sum[c] += d;
+            g->other[c] += d * (x[c] - g->mean[c]);
         }
         for (int64_t c = 0; b->plane > 1 && c < g->count; c++) {
+            evk_norm o = {.a = g->slope[c], .b = g->shift[c], .leak = leak, .mean = g->mean[c]};
             int64_t p = c * b->plane;
-            g->sum[c] += s->k->sum(b->plane, dy + p);
-            g->other[c] += s->k->sum_products(b->plane, dy + p, x + p, g->mean[c]);
+            evi_real sums[2];
+            s->k->norm_sums(b->plane, dy + p, x + p, &o, sums);
+            g->sum[c] += sums[0];
+            g->other[c] += sums[1];
         }
     }
 }
@@ -253,16 +266,23 @@ static void back_slopes(evi_step *s, const bn_shape *b, group *g)
 static void back_apply(const evi_step *s, const bn_shape *b, const group *g)
 {
     bool add = !evi_grad_is_first(s, 0);
+    evi_real leak = evi_norm_leak(s);
     for (int64_t i = 0; i < b->n; i++) {
         int64_t at = (i * b->c + g->first) * b->plane;
         const evi_real *x = evi_in(s, 0) + at, *dy = s->out[0]->grad + at;
         evi_real *dx = s->in[0]->grad + at;
-        if (b->plane == 1)
-            for (int64_t c = 0; c < g->count; c++)
-                dx[c] = (add ? dx[c] : 0) + g->a[c] * dy[c] + g->b[c] * x[c] + g->c[c];
+        for (int64_t c = 0; b->plane == 1 && c < g->count; c++)
+            dx[c] = (add ? dx[c] : 0) + g->a[c] * passed(g, c, leak, x[c], dy[c]) + g->b[c] * x[c] +
+                    g->c[c];
         for (int64_t c = 0; b->plane > 1 && c < g->count; c++) {
+            evk_norm o = {.a = g->slope[c],
+                          .b = g->shift[c],
+                          .leak = leak,
+                          .p = g->a[c],
+                          .q = g->b[c],
+                          .r = g->c[c]};
             int64_t p = c * b->plane;
-            s->k->affine2(b->plane, dy + p, x + p, g->a[c], g->b[c], g->c[c], dx + p, add);
+            s->k->norm_back(b->plane, dy + p, x + p, &o, dx + p, add);
         }
     }
 }
@@ -274,8 +294,12 @@ static void backward_range(void *arg, int64_t first, int64_t count)
     int64_t most = b.plane == 1 ? GROUP : 1;
     for (int64_t at = 0; at < count; at += most) {
         group g = {.first = first + at, .count = EVI_MIN(most, count - at)};
-        for (int64_t c = 0; c < g.count; c++)
-            g.mean[c] = ((const evi_real *)s->saved)[2 * (g.first + c)];
+        for (int64_t c = 0; c < g.count; c++) {
+            const evi_real *saved = (const evi_real *)s->saved + 2 * (g.first + c);
+            g.mean[c] = saved[0];
+            g.slope[c] = evi_in(s, 1)[g.first + c] * saved[1];
+            g.shift[c] = evi_in(s, 2)[g.first + c] - saved[0] * g.slope[c];
+        }
         back_sums(s, &b, &g);
         back_slopes(s, &b, &g);
         if (s->in[0]->grad != NULL)
@@ -317,8 +341,8 @@ static double bn_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, con
 
 const evi_op evi_op_batch_norm = {.name = "batch_norm",
                                   .onnx = "BatchNormalization",
-                                  .traits = EVI_OP_FUSES_ACT,
-                                  .bwd_in = 1 << 0 | 1 << 1,
+                                  .traits = EVI_OP_FUSES_ACT | EVI_OP_ACT_FROM_IN,
+                                  .bwd_in = 1 << 0 | 1 << 1 | 1 << 2,
                                   .min_in = 5,
                                   .max_in = 5,
                                   .max_out = 5,

@@ -50,6 +50,11 @@ static evi_real scale_of(const evi_step *s, int64_t plane)
     return evi_has_in(s, 1) ? evi_in(s, 1)[plane % s->in[0]->shape.dim[1]] : 1;
 }
 
+static evi_real bias_of(const evi_step *s, int64_t plane)
+{
+    return evi_has_in(s, 2) ? evi_in(s, 2)[plane % s->in[0]->shape.dim[1]] : 0;
+}
+
 static void forward_range(void *arg, int64_t first, int64_t count)
 {
     const evi_step *s = arg;
@@ -57,17 +62,14 @@ static void forward_range(void *arg, int64_t first, int64_t count)
     evk_act act = evi_step_act(s);
     for (int64_t p = first; p < first + count; p++) {
         const evi_real *x = evi_in(s, 0) + p * size;
-        evi_real *y = evi_out(s, 0) + p * size;
         evi_real mean = s->k->sum(size, x) / (evi_real)size;
         evi_real variance = s->k->sum_squares(size, x, mean) / (evi_real)size;
         evi_real inverse = 1 / sqrt(variance + (evi_real)s->a.epsilon);
         if (s->training)
             ((plane_state *)s->saved)[p] = (plane_state){mean, inverse};
         evi_real slope = scale_of(s, p) * inverse;
-        evi_real bias = evi_has_in(s, 2) ? evi_in(s, 2)[p % s->in[0]->shape.dim[1]] : 0;
-        s->k->affine(size, x, slope, bias - mean * slope, y);
-        if (act.kind != EVK_ACT_NONE)
-            s->k->act(size, y, 0, &act, y);
+        s->k->norm_act(size, x, slope, bias_of(s, p) - mean * slope, &act,
+                       evi_out(s, 0) + p * size);
     }
 }
 
@@ -83,15 +85,21 @@ static void backward_range(void *arg, int64_t first, int64_t count)
     for (int64_t p = first; p < first + count; p++) {
         const evi_real *x = evi_in(s, 0) + p * size, *dy = s->out[0]->grad + p * size;
         plane_state at = ((const plane_state *)s->saved)[p];
-        evi_real s1 = s->k->sum(size, dy), s2 = s->k->sum_products(size, dy, x, at.mean);
-        ((plane_sums *)s->scratch)[p] = (plane_sums){s1, s2 * at.inverse};
+        evi_real slope = scale_of(s, p) * at.inverse, sums[2];
+        evk_norm o = {.a = slope,
+                      .b = bias_of(s, p) - at.mean * slope,
+                      .leak = evi_norm_leak(s),
+                      .mean = at.mean};
+        s->k->norm_sums(size, dy, x, &o, sums);
+        ((plane_sums *)s->scratch)[p] = (plane_sums){sums[0], sums[1] * at.inverse};
         if (s->in[0]->grad == NULL)
             continue;
-        double a1 = (double)(scale_of(s, p) * at.inverse), m = (double)size;
-        double a2 = -a1 * (double)at.inverse * (double)at.inverse * (double)s2 / m;
-        double a3 = -a1 * (double)s1 / m - a2 * (double)at.mean;
-        s->k->affine2(size, dy, x, (evi_real)a1, (evi_real)a2, (evi_real)a3,
-                      s->in[0]->grad + p * size, !evi_grad_is_first(s, 0));
+        double a1 = (double)slope, m = (double)size;
+        double a2 = -a1 * (double)at.inverse * (double)at.inverse * (double)sums[1] / m;
+        o.p = (evi_real)a1;
+        o.q = (evi_real)a2;
+        o.r = (evi_real)(-a1 * (double)sums[0] / m - a2 * (double)at.mean);
+        s->k->norm_back(size, dy, x, &o, s->in[0]->grad + p * size, !evi_grad_is_first(s, 0));
     }
 }
 
@@ -131,8 +139,8 @@ static double in_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, con
 
 const evi_op evi_op_instance_norm = {.name = "instance_norm",
                                      .onnx = "InstanceNormalization",
-                                     .traits = EVI_OP_FUSES_ACT,
-                                     .bwd_in = 1 << 0 | 1 << 1,
+                                     .traits = EVI_OP_FUSES_ACT | EVI_OP_ACT_FROM_IN,
+                                     .bwd_in = 1 << 0 | 1 << 1 | 1 << 2,
                                      .min_in = 1,
                                      .max_in = 3,
                                      .max_out = 1,

@@ -154,12 +154,15 @@ enum {
     EVI_OP_INPLACE = 1 << 0,      /* out[0] may lie over in[0], and its gradient over in[0]'s
                                      (elementwise; backward reads out or saved, never in) */
     EVI_OP_BWD_OUT = 1 << 1,      /* backward reads out[0]->data */
-    EVI_OP_FUSES_ACT = 1 << 2,    /* obeys s->act (in training conv2d alone, and only relu) */
+    EVI_OP_FUSES_ACT = 1 << 2,    /* obeys s->act (in training: conv2d only relu, norms
+                                     relu and leaky relu) */
     EVI_OP_ACT = 1 << 3,          /* is an activation that may be fused (graph/fuse.c) */
     EVI_OP_TRAIN_ONLY_EFFECT = 1 << 4, /* identity outside training (dropout): dropped from plans */
     EVI_OP_SHAPE_ONLY = 1 << 5,   /* output depends on the input's shape alone (Shape): folded */
     EVI_OP_LOSS = 1 << 6,         /* out[0] is one number; a root of backward */
     EVI_OP_RANDOM = 1 << 7,       /* uses s->rng */
+    EVI_OP_ACT_FROM_IN = 1 << 9,  /* backward tells from in[0] which way a fused relu or leaky relu
+                                     went, and so may have one in training */
     EVI_OP_VIEW = 1 << 8          /* out[0] has the elements of in[0] in the same order (reshape,
                                      flatten, identity): they may share memory and the step be
                                      left out; forward and backward must still work (copy) */

@@ -29,6 +29,9 @@ static const slot slots[] = {
     SLOT(axpy),
     SLOT(affine),
     SLOT(affine2),
+    SLOT(norm_act),
+    SLOT(norm_sums),
+    SLOT(norm_back),
     SLOT(exp),
     SLOT(act),
     SLOT(act_back),
@@ -153,6 +156,40 @@ static void maps(void)
     ref->exp(len, x, z);
     k->exp(len, x, y);
     expect_relative("exp", y, z, len, 2, 3e-45);
+}
+
+static void norms(void)
+{
+    static const int32_t kinds[] = {EVK_ACT_NONE, EVK_ACT_RELU, EVK_ACT_LEAKY, EVK_ACT_TANH};
+    const evk_act act = {.kind = kinds[rnd() % 4], .a = (evi_real)0.2};
+    const evk_norm o = {.a = (evi_real)rnd_real(),
+                        .b = (evi_real)rnd_real(),
+                        .leak = (evi_real)(rnd() % 3 * 0.5),
+                        .mean = (evi_real)rnd_real(),
+                        .p = (evi_real)rnd_real(),
+                        .q = (evi_real)rnd_real(),
+                        .r = (evi_real)rnd_real()};
+    evi_real got[2], want[2];
+
+    set_case("%s norms n %d, act %d", k->name, (int)len, (int)act.kind);
+    guard_reset();
+    const evi_real *x = values(len, true, 1), *dy = values(len, true, 1);
+    evi_real *y = values(len, false, 1), *z = guard_copy(y, len);
+
+    ref->norm_act(len, x, o.a, o.b, &act, z);
+    k->norm_act(len, x, o.a, o.b, &act, y);
+    expect_relative("norm_act", y, z, len, 4, 2e-38);
+    for (int32_t add = 0; add < 2; add++) {
+        ref->norm_back(len, dy, x, &o, z, add);
+        k->norm_back(len, dy, x, &o, y, add);
+        expect_relative("norm_back", y, z, len, 4, 8 * REAL_EPS);
+    }
+    guard_reset();
+    x = values(len, false, 1);
+    dy = values(len, false, 1);
+    ref->norm_sums(len, dy, x, &o, want);
+    k->norm_sums(len, dy, x, &o, got);
+    expect_near("norm_sums", got, want, 2, 32 * REAL_EPS * ((double)len + 1));
 }
 
 static void acts(int32_t kind)
@@ -442,6 +479,7 @@ void check_kernels(const evi_kernels *table)
         binary("mul", k->mul, ref->mul, 1);
         binary("mul_add", k->mul_add, ref->mul_add, 2);
         maps();
+        norms();
         for (int32_t kind = 0; kind < EVK_ACT_COUNT; kind++)
             acts(kind);
         sums();

@@ -23,6 +23,12 @@ void evk_ref_axpy(int64_t n, evi_real alpha, const evi_real *x, evi_real *y);
 void evk_ref_affine(int64_t n, const evi_real *x, evi_real a, evi_real b, evi_real *y);
 void evk_ref_affine2(int64_t n, const evi_real *u, const evi_real *x, evi_real a, evi_real b,
                      evi_real c, evi_real *y, int32_t add);
+void evk_ref_norm_act(int64_t n, const evi_real *x, evi_real a, evi_real b, const evk_act *act,
+                      evi_real *y);
+void evk_ref_norm_sums(int64_t n, const evi_real *dy, const evi_real *x, const evk_norm *o,
+                       evi_real *sums);
+void evk_ref_norm_back(int64_t n, const evi_real *dy, const evi_real *x, const evk_norm *o,
+                       evi_real *dx, int32_t add);
 void evk_ref_exp(int64_t n, const evi_real *x, evi_real *y);
 void evk_ref_act(int64_t n, const evi_real *x, evi_real shift, const evk_act *act, evi_real *y);
 void evk_ref_act_back(int64_t n, const evi_real *x, const evi_real *y, const evi_real *dy,

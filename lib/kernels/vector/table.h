@@ -5,6 +5,7 @@
 #include "kernels/vector/math.h"
 #include "kernels/vector/elements.h"
 #include "kernels/vector/reduce.h"
+#include "kernels/vector/norms.h"
 #include "kernels/vector/winograd_grad.h"
 #include "kernels/vector/winograd.h"
 
@@ -38,6 +39,9 @@ static const evi_kernels table = {
     .axpy = k_axpy,
     .affine = k_affine,
     .affine2 = k_affine2,
+    .norm_act = k_norm_act,
+    .norm_sums = k_norm_sums,
+    .norm_back = k_norm_back,
     .exp = k_exp,
     .act = k_act,
     .act_back = k_act_back,
