@@ -130,6 +130,17 @@ typedef struct evk_wino_out {
     int64_t ldw;
 } evk_wino_out;
 
+/* u[c*u_next + p*step + i] = point p of G g G^T,  g[r][q] = g[c*g_next + (3 r + q) * ldg + i],
+ * c < count, i < n.  For kernels turned by 180 degrees give the last tap and -ldg.  No overlap. */
+typedef struct evk_wino_weights {
+    int64_t count, n;
+    const evi_real *g;
+    int64_t ldg, g_next;
+    evi_real *u;
+    int64_t step, u_next;
+    bool far; /* u will not be read before it has left the caches (a hint) */
+} evk_wino_weights;
+
 /* The gradient of the weights is the same three products the other way about:
  *     dg = G^T [ sum over tiles of (A dy A^T) * (B^T d B) ] G
  * Here a group of grad_lanes channels lies side by side, so a row of z is a row of pixels, each
@@ -270,9 +281,7 @@ typedef struct evi_kernels {
     /* Winograd */
     void (*wino_in)(const evk_wino_in *a);
     void (*wino_out)(const evk_wino_out *a);
-    /* u[p*step + i] = point p of G g G^T,  g[r][c] = g[(3 r + c) * ldg + i],  i < n; for kernels
-     * turned by 180 degrees give the last tap and -ldg.  No overlap. */
-    void (*wino_weights)(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
+    void (*wino_weights)(const evk_wino_weights *a);
 
     int32_t grad_lanes;
     void (*grad_spread)(const evk_grad_rows *a);

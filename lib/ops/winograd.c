@@ -23,6 +23,7 @@ enum {
     POINTS = EVK_WINO_POINTS,
     MAX_WIDE = 16,
     WEIGHTS_AT_ONCE = 16, /* channels */
+    FAR_VALUES = 1 << 20, /* more of U than a second-level cache keeps */
     DEPTH = 128,          /* channels of a part of a chain: decides bits */
     GROUPS = 3,           /* of a block */
     M_BLOCK = 64          /* outputs of M, a multiple of `wide` */
@@ -189,28 +190,40 @@ bool evi_winograd_fits(const evi_kernels *k, const evi_conv_shape *s, int32_t pa
 static void pack_task(void *arg, int64_t task, int32_t worker)
 {
     const job *j = arg;
-    const evi_kernels *k = j->k;
     const int64_t cuts = div_up(j->channels, WEIGHTS_AT_ONCE), wide = j->wide;
     const int64_t m0 = task / cuts * wide, c0 = task % cuts * WEIGHTS_AT_ONCE;
-    const int64_t n = EVI_MIN(WEIGHTS_AT_ONCE, j->channels - c0),
-                  m = EVI_MIN(wide, j->outputs - m0);
+    const int64_t n = EVI_MIN(WEIGHTS_AT_ONCE, j->channels - c0);
+    const int64_t m = EVI_MIN(wide, j->outputs - m0);
     evi_real taps[9 * WEIGHTS_AT_ONCE * MAX_WIDE];
-    const int64_t step = u_step(j, m0);
-    evi_real *u = j->pack_to + u_at(j, m0, c0);
+    evk_wino_weights a = {.count = n,
+                          .n = wide,
+                          .g = taps,
+                          .ldg = wide,
+                          .g_next = 9 * wide,
+                          .u = j->pack_to + u_at(j, m0, c0),
+                          .step = u_step(j, m0),
+                          .u_next = wide,
+                          .far = POINTS * j->channels * j->outputs > FAR_VALUES};
 
     (void)worker;
     if (m < wide)
         memset(taps, 0, sizeof(taps));
     if (j->pass == EVI_CONV_FORWARD) {
-        k->transpose(m, 9 * n, j->w + (m0 * j->channels + c0) * 9, 9 * j->channels, taps, wide);
-        for (int64_t c = 0; c < n; c++)
-            k->wino_weights(wide, taps + 9 * c * wide, wide, u + c * wide, step);
-        return;
+        j->k->transpose(m, 9 * n, j->w + (m0 * j->channels + c0) * 9, 9 * j->channels, taps, wide);
+    } else {
+        a.g = taps + 8 * wide;
+        a.ldg = -wide;
+        for (int64_t c = 0; c < n; c++) {
+            const evi_real *from = j->w + ((c0 + c) * j->outputs + m0) * 9;
+
+            if (c + 2 < n) { /* farther off than the processor foresees */
+                for (int64_t i = 0; i < 9 * m; i += 64 / (int64_t)sizeof(evi_real))
+                    __builtin_prefetch(from + 2 * 9 * j->outputs + i);
+            }
+            j->k->transpose(m, 9, from, 9, taps + c * 9 * wide, wide);
+        }
     }
-    for (int64_t c = 0; c < n; c++) {
-        k->transpose(m, 9, j->w + ((c0 + c) * j->outputs + m0) * 9, 9, taps, wide);
-        k->wino_weights(wide, taps + 8 * wide, -wide, u + c * wide, step);
-    }
+    j->k->wino_weights(&a);
 }
 
 static void pack_all(evi_crew *crew, job *j, const evi_real *w, evi_real *to)

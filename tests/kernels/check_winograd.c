@@ -94,18 +94,28 @@ static void out_case(const evi_kernels *k)
 
 static void weights_case(const evi_kernels *k)
 {
-    const int64_t n = rnd_in(0, 40), ldg = n + (int64_t)(rnd() % 3),
-                  step = n + (int64_t)(rnd() % 3);
-    const int64_t n_u = 36 * step;
+    const bool turn = rnd() & 1, whole = rnd() % 3 == 0; /* aligned, as `far` needs it */
+    const int64_t slack = whole ? 0 : 2;
+    evk_wino_weights a = {
+        .count = rnd_in(0, 4), .n = whole ? 16 * rnd_in(1, 3) : rnd_in(0, 40), .far = rnd() & 1};
 
+    a.ldg = a.n + rnd_in(0, slack);
+    a.g_next = 9 * a.ldg;
+    a.u_next = a.n + rnd_in(0, slack);
+    a.step = a.count * a.u_next;
     guard_reset();
-    set_case("%s wino_weights n %d", k->name, (int)n);
-    const evi_real *g = guard_random(8 * ldg + n);
-    evi_real *want = guard_random(n_u), *got = guard_copy(want, n_u);
-    const bool turn = rnd() & 1;
+    set_case("%s wino_weights %d of %d far %d", k->name, (int)a.count, (int)a.n, a.far);
+    const int64_t n_u = 36 * a.step;
+    const evi_real *g = guard_random(a.count * a.g_next);
+    evi_real *want = guard_random(n_u), *got = guard_end(n_u);
 
-    evk_ref_table.wino_weights(n, turn ? g + 8 * ldg : g, turn ? -ldg : ldg, want, step);
-    k->wino_weights(n, turn ? g + 8 * ldg : g, turn ? -ldg : ldg, got, step);
+    memcpy(got, want, (size_t)n_u * sizeof(*got));
+    a.g = turn && a.count ? g + 8 * a.ldg : g;
+    a.ldg = turn ? -a.ldg : a.ldg;
+    a.u = want;
+    evk_ref_table.wino_weights(&a);
+    a.u = got;
+    k->wino_weights(&a);
     expect_near("u", got, want, n_u, 16 * REAL_EPS);
 }
 

@@ -171,6 +171,19 @@ static inline vf v_slide(vf v, float x)
 {
     return vextq_f32(v, vdupq_n_f32(x), 1);
 }
+/* Stores around the caches do not pay: vectors are shorter than lines. */
+static inline int v_can_store_past(const float *p)
+{
+    (void)p;
+    return 0;
+}
+static inline void v_store_past(float *p, vf v)
+{
+    v_store(p, v);
+}
+static inline void v_stored_past(void)
+{
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {

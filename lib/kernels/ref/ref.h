@@ -45,7 +45,7 @@ void evk_ref_max_pool2_back(int64_t n, const evi_real *dy, const uint8_t *where,
                             evi_real *dx1, int32_t add);
 void evk_ref_wino_in(const evk_wino_in *a);
 void evk_ref_wino_out(const evk_wino_out *a);
-void evk_ref_wino_weights(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step);
+void evk_ref_wino_weights(const evk_wino_weights *a);
 enum { EVK_REF_GRAD_LANES = 8 };
 void evk_ref_grad_spread(const evk_grad_rows *a);
 void evk_ref_grad_x(const evk_grad_tiles *a);

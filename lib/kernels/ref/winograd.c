@@ -123,16 +123,18 @@ void evk_ref_wino_out(const evk_wino_out *a)
     }
 }
 
-void evk_ref_wino_weights(int64_t n, const evi_real *g, int64_t ldg, evi_real *u, int64_t step)
+void evk_ref_wino_weights(const evk_wino_weights *a)
 {
-    for (int64_t i = 0; i < n; i++) {
+    for (int64_t i = 0; i < a->count * a->n; i++) {
+        const evi_real *g = a->g + i / a->n * a->g_next + i % a->n;
+        evi_real *u = a->u + i / a->n * a->u_next + i % a->n;
         evi_real left[18], all[36];
 
         for (int32_t c = 0; c < 3; c++)
-            weights_axis(g + i + c * ldg, 3 * ldg, left + c, 3);
+            weights_axis(g + c * a->ldg, 3 * a->ldg, left + c, 3);
         for (int32_t r = 0; r < 6; r++)
             weights_axis(left + 3 * r, 1, all + 6 * r, 1);
         for (int32_t p = 0; p < 36; p++)
-            u[p * step + i] = all[p];
+            u[p * a->step] = all[p];
     }
 }

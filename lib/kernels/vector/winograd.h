@@ -273,23 +273,51 @@ INLINE void wino_weights_axis(vf g0, vf g1, vf g2, vf *o)
     o[5] = g2;
 }
 
-static void k_wino_weights(int64_t n, const float *g, int64_t ldg, float *u, int64_t step)
+/* n <= VL of one channel; past: around the caches. */
+INLINE void wino_weights_step(const evk_wino_weights *s, const float *g, float *u, int64_t n,
+                              const int past)
 {
-    for (int64_t i = 0; i < n; i += VL) {
-        const vt tail = v_tail((int)EVI_MIN(VL, n - i));
-        vf left[3][6];
+    const vt tail = v_tail((int)n);
+    const int64_t ldg = s->ldg;
+    vf left[3][6];
 
-        UNROLL for (int c = 0; c < 3; c++) wino_weights_axis(
-            v_load_t(g + c * ldg + i, tail), v_load_t(g + (3 + c) * ldg + i, tail),
-            v_load_t(g + (6 + c) * ldg + i, tail), left[c]);
-        UNROLL for (int r = 0; r < 6; r++)
+    UNROLL for (int c = 0; c < 3; c++)
+        wino_weights_axis(v_load_t(g + c * ldg, tail), v_load_t(g + (3 + c) * ldg, tail),
+                          v_load_t(g + (6 + c) * ldg, tail), left[c]);
+    UNROLL for (int r = 0; r < 6; r++)
+    {
+        vf o[6];
+
+        wino_weights_axis(left[0][r], left[1][r], left[2][r], o);
+        UNROLL for (int c = 0; c < 6; c++)
         {
-            vf o[6];
-
-            wino_weights_axis(left[0][r], left[1][r], left[2][r], o);
-            UNROLL for (int c = 0; c < 6; c++) v_store_t(u + (6 * r + c) * step + i, tail, o[c]);
+            if (past)
+                v_store_past(u + (6 * r + c) * s->step, o[c]);
+            else
+                v_store_t(u + (6 * r + c) * s->step, tail, o[c]);
         }
     }
+}
+
+static void k_wino_weights(const evk_wino_weights *s)
+{
+    const evk_wino_weights own = *s;
+    const bool past = own.far && v_can_store_past(own.u) && own.n % VL == 0 && own.step % VL == 0 &&
+                      own.u_next % VL == 0;
+
+    for (int64_t c = 0; c < own.count; c++) {
+        const float *g = own.g + c * own.g_next;
+        float *u = own.u + c * own.u_next;
+
+        for (int64_t i = 0; i < own.n; i += VL) {
+            if (past)
+                wino_weights_step(&own, g + i, u + i, VL, 1);
+            else
+                wino_weights_step(&own, g + i, u + i, EVI_MIN(VL, own.n - i), 0);
+        }
+    }
+    if (past)
+        v_stored_past();
 }
 
 #undef WA

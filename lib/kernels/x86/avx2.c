@@ -168,6 +168,19 @@ static inline vf v_slide(vf v, float x)
 
     return _mm256_blend_ps(next, _mm256_set1_ps(x), 0x80);
 }
+/* Stores around the caches do not pay: vectors are shorter than lines. */
+static inline int v_can_store_past(const float *p)
+{
+    (void)p;
+    return 0;
+}
+static inline void v_store_past(float *p, vf v)
+{
+    v_store(p, v);
+}
+static inline void v_stored_past(void)
+{
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {

@@ -185,6 +185,19 @@ static inline vf v_slide(vf v, float x)
     return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(_mm512_set1_ps(x)),
                                                    _mm512_castps_si512(v), 1));
 }
+/* A store to what the caches need not keep.  Vectors are whole lines here, and only then it pays. */
+static inline int v_can_store_past(const float *p)
+{
+    return (uintptr_t)p % 64 == 0;
+}
+static inline void v_store_past(float *p, vf v)
+{
+    _mm512_stream_ps(p, v);
+}
+static inline void v_stored_past(void)
+{
+    _mm_sfence();
+}
 /* Small whole numbers 0..255 to and from bytes */
 static inline vf v_from_bytes(const uint8_t *p)
 {
