@@ -266,6 +266,8 @@ typedef struct evi_kernels {
     /* of u (x - mean) */
     evi_real (*sum_products)(int64_t n, const evi_real *u, const evi_real *x, evi_real mean);
     evi_real (*max)(int64_t n, const evi_real *x); /* n >= 1; NaN if any is NaN */
+    /* of the x[i] with where[i] <= 3 */
+    evi_real (*sum_where)(int64_t n, const evi_real *x, const uint8_t *where);
     /* y = exp(x - shift); gives the sum of y: the middle of softmax */
     evi_real (*exp_sum)(int64_t n, const evi_real *x, evi_real shift, evi_real *y);
 
@@ -274,6 +276,9 @@ typedef struct evi_kernels {
      * NaN wins; where may be NULL */
     void (*max_pool2)(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
                       uint8_t *where);
+    /* The same and then a ReLU: y[i] = max(0, .), and where it is <= 0 where[i] = 4 */
+    void (*max_pool2_relu)(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
+                           uint8_t *where);
     /* dx0, dx1: 2n values each, all written (added to when add is set); where above 3: nowhere */
     void (*max_pool2_back)(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
                            evi_real *dx1, int32_t add);

@@ -28,6 +28,8 @@ typedef struct run {
     int64_t ld;       /* between its channels */
     evi_real *pooled; /* of a pooled shape: where its results go; `out` is scratch then */
     uint8_t *where;
+    bool relu_late, end_late; /* the relu, or bias and activation, come behind the pool */
+    const evi_real *late_bias;
     const evi_real *a; /* panels of this kc block, from the block's first output */
     const evi_real *bias;
     int64_t m;
@@ -146,12 +148,14 @@ static void pool_rows(const run *r, int64_t y, int64_t n_rows)
         evi_real *to = r->pooled + i * j->out_plane + y / 2 * w;
         uint8_t *where = r->where ? r->where + i * j->out_plane + y / 2 * w : NULL;
 
-        for (int64_t q = 0; q < n; q += w, from += 2 * pitch)
-            j->k->max_pool2(w, from, from + pitch, to + q, where ? where + q : NULL);
-        if (where && j->end->act.kind == EVK_ACT_RELU) {
-            for (int64_t q = 0; q < n; q++)
-                where[q] = to[q] <= 0 ? EVI_CONV_NOWHERE : where[q];
+        for (int64_t q = 0; q < n; q += w, from += 2 * pitch) {
+            if (r->relu_late)
+                j->k->max_pool2_relu(w, from, from + pitch, to + q, where ? where + q : NULL);
+            else
+                j->k->max_pool2(w, from, from + pitch, to + q, where ? where + q : NULL);
         }
+        if (r->end_late)
+            j->k->act(n, to, r->late_bias ? r->late_bias[i] : 0, &j->end->act, to);
     }
 }
 
@@ -185,6 +189,24 @@ static void fill(const run *r, const evi_real *in, int64_t y0, int64_t n_rows, e
         evi_taps_fill(&r->p->taps, j->k, in, y0, n_rows, j->channel_rows, to);
 }
 
+/* What never falls can wait until a quarter of the values is left: rounding does not change which is
+ * the largest value.  But where it came from must be asked after the bias, which can make equal what
+ * was not. */
+static void set_late(run *r)
+{
+    const evi_conv_end *end = r->j->end;
+
+    if (end == NULL || (end->act.kind != EVK_ACT_NONE && !clips(&end->act)))
+        return;
+    if (r->where) {
+        r->relu_late = end->act.kind == EVK_ACT_RELU;
+    } else if (end->bias || end->act.kind != EVK_ACT_NONE) {
+        r->end_late = true;
+        r->late_bias = r->bias;
+        r->bias = NULL;
+    }
+}
+
 /* One group of one picture: rows y0 .. y0+n_rows-1 of the phase, outputs m0 .. m0+r->m-1. */
 static void run_group(run *r, const evi_real *in, const evi_real *packed, int64_t m0, int64_t y0,
                       int64_t n_rows, evi_real *block)
@@ -204,7 +226,9 @@ static void run_group(run *r, const evi_real *in, const evi_real *packed, int64_
         r->add = q > 0 || (j->end && j->end->accumulate);
         r->last = q + r->t.k >= p->depth;
         r->t.flags = (r->add ? EVK_TILE_ADD : 0) |
-                     (r->last && j->end && clips(&j->end->act) ? EVK_TILE_CLIP : 0);
+                     (r->last && j->end && clips(&j->end->act) && !r->relu_late && !r->end_late
+                          ? EVK_TILE_CLIP
+                          : 0);
         r->t.off = p->off + q;
         r->a = packed + p->pack_at + q * height + m0 * r->t.k;
         if (p->in_place) {
@@ -249,6 +273,7 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
         const int64_t in_at = image * s->groups + g;
         const int64_t out_at = (in_at * j->outputs + m0) * j->out_plane;
 
+        r.bias = j->end && j->end->bias ? j->end->bias + g * j->outputs + m0 : NULL;
         if (j->pool_rows > 0) {
             const int64_t row = out_at + y0 / 2 * (p->taps.out_w / 2);
 
@@ -256,11 +281,11 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
             r.ld = j->pool_ld;
             r.pooled = j->out + row;
             r.where = j->end && j->end->where ? j->end->where + row : NULL;
+            set_late(&r);
         } else {
             r.out = j->out + out_at + (p->py + y0 * j->step_y) * j->out_w + p->px;
             r.ld = j->out_plane;
         }
-        r.bias = j->end && j->end->bias ? j->end->bias + g * j->outputs + m0 : NULL;
         run_group(&r, j->in + in_at * j->channels * j->in_plane, j->packed + g * j->group_pack, m0,
                   y0, n_rows, block);
     }

@@ -6,7 +6,8 @@
 
 enum {
     CHANNELS_AT_ONCE = 256,
-    POOL_VALUES = 16384 /* outputs that wait to be pooled: a quarter of them would fit L1 */
+    POOL_VALUES =
+        8192 /* outputs that wait to be pooled: with the rows they come from they stay in L1 */
 };
 
 bool evi_conv_out_size(evi_conv_shape *s)
@@ -19,6 +20,22 @@ bool evi_conv_out_size(evi_conv_shape *s)
     s->out_h = h / s->stride_h + 1;
     s->out_w = w / s->stride_w + 1;
     return true;
+}
+
+/* Tiles across the ends of rows compute the pitch's extra columns and are stored through a buffer
+ * (unless a pool reads them); tiles within a row leave lanes idle, and the last one is narrow.  Take
+ * what costs less: a tile as much as its vectors and a half. */
+static void set_tiles(const evi_conv_job *j, evi_conv_part *p)
+{
+    const int64_t lanes = j->k->lanes, most = EVI_MAX(j->nr / lanes, 1);
+    const int64_t vectors = evi_div_up(EVI_MAX(p->taps.out_w, 1), lanes);
+    const int64_t tiles = evi_div_up(vectors, most);
+    const bool pools = j->s->pooled && j->pass == EVI_CONV_FORWARD;
+    const double flat = (double)p->taps.pitch / (double)lanes * (1 + 0.5 / (double)most);
+    const double by_row = (double)vectors + 0.5 * (double)tiles;
+
+    p->flat = p->taps.pitch == p->taps.out_w || flat * (pools ? 1 : 1.05) <= by_row;
+    p->row_tile = evi_div_up(vectors, tiles) * lanes;
 }
 
 void evi_conv_set_part(const evi_conv_job *j, int64_t number, int64_t pack_at, evi_conv_part *p)
@@ -41,15 +58,7 @@ void evi_conv_set_part(const evi_conv_job *j, int64_t number, int64_t pack_at, e
     p->in_place = p->taps.in_place && !(s->pooled && j->pass == EVI_CONV_BACK_DATA) &&
                   j->in_plane <= INT32_MAX / (j->k->kc + 2);
 
-    /* Tiles across the ends of rows compute the pitch's extra columns and are stored through a
-     * buffer; tiles within a row leave lanes idle.  Take what wastes less. */
-    int64_t vectors = evi_div_up(EVI_MAX(p->taps.out_w, 1), j->k->lanes);
-    const bool pools = s->pooled && j->pass == EVI_CONV_FORWARD; /* rows of a pitch: no buffer */
-    double flat = (pools ? 1.0 : 0.95) * (double)p->taps.out_w / (double)p->taps.pitch;
-    double by_row = (double)p->taps.out_w / (double)(vectors * j->k->lanes);
-
-    p->flat = p->taps.pitch == p->taps.out_w || flat > by_row;
-    p->row_tile = evi_div_up(vectors, evi_div_up(vectors * j->k->lanes, j->nr)) * j->k->lanes;
+    set_tiles(j, p);
 }
 
 /* Channels whose terms a block of kc may touch. */

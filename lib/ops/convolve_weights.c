@@ -308,23 +308,6 @@ typedef struct bias_job {
     const uint8_t *where;
 } bias_job;
 
-/* The sum of what goes back, in an order that follows from n alone. */
-static evi_real sum_where(int64_t n, const evi_real *dy, const uint8_t *where)
-{
-    enum { LANES = 16 };
-    evi_real part[LANES] = {0}, sum = 0;
-    int64_t i = 0;
-
-    for (; i + LANES <= n; i += LANES)
-        for (int64_t q = 0; q < LANES; q++)
-            part[q] += where[i + q] < EVI_CONV_NOWHERE ? dy[i + q] : 0;
-    for (; i < n; i++)
-        sum += where[i] < EVI_CONV_NOWHERE ? dy[i] : 0;
-    for (int64_t q = 0; q < LANES; q++)
-        sum += part[q];
-    return sum;
-}
-
 static void bias_task(void *arg, int64_t c, int32_t worker)
 {
     const bias_job *j = arg;
@@ -334,7 +317,7 @@ static void bias_task(void *arg, int64_t c, int32_t worker)
     for (int64_t i = 0; i < j->n; i++) {
         const int64_t at = (i * j->channels + c) * j->plane;
 
-        sum += j->where ? sum_where(j->plane, j->dy + at, j->where + at)
+        sum += j->where ? j->k->sum_where(j->plane, j->dy + at, j->where + at)
                         : j->k->sum(j->plane, j->dy + at);
     }
     j->db[c] = sum;

@@ -41,7 +41,9 @@ static const slot slots[] = {
     SLOT(max),
     SLOT(exp_sum),
     SLOT(max_pool2),
+    SLOT(max_pool2_relu),
     SLOT(max_pool2_back),
+    SLOT(sum_where),
     SLOT(wino_in),
     SLOT(wino_out),
     SLOT(wino_weights),
@@ -236,6 +238,13 @@ static void sums(void)
     got = k->sum_products(len, u, x, mean);
     want = ref->sum_products(len, u, x, mean);
     expect_near("sum_products", &got, &want, 1, 2 * tolerance);
+    uint8_t *where = guard_bytes(len);
+
+    for (int64_t i = 0; i < len; i++)
+        where[i] = (uint8_t)rnd_in(0, 5);
+    got = k->sum_where(len, x, where);
+    want = ref->sum_where(len, x, where);
+    expect_near("sum_where", &got, &want, 1, tolerance);
     evi_real *y = values(len, false, 1), *z = guard_copy(y, len);
 
     got = k->exp_sum(len, x, mean, y);
@@ -269,6 +278,12 @@ static void pools(void)
     expect_same("where", at, want, len);
     k->max_pool2(len, x0, x1, z, NULL);
     expect_near("y without where", y, z, len, 0);
+    ref->max_pool2_relu(len, x0, x1, z, want);
+    k->max_pool2_relu(len, x0, x1, y, at);
+    expect_near("y, relu", y, z, len, 0);
+    expect_same("where, relu", at, want, len);
+    k->max_pool2_relu(len, x0, x1, z, NULL);
+    expect_near("y without where, relu", y, z, len, 0);
     const evi_real *dy = values(len, true, 1);
 
     for (int32_t add = 0; add < 2; add++) {

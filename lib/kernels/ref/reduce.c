@@ -31,6 +31,15 @@ evi_real evk_ref_sum_products(int64_t n, const evi_real *u, const evi_real *x, e
     return (evi_real)sum;
 }
 
+evi_real evk_ref_sum_where(int64_t n, const evi_real *x, const uint8_t *where)
+{
+    double sum = 0;
+
+    for (int64_t i = 0; i < n; i++)
+        sum += where[i] <= 3 ? (double)x[i] : 0;
+    return (evi_real)sum;
+}
+
 evi_real evk_ref_max(int64_t n, const evi_real *x)
 {
     evi_real max = x[0];
@@ -69,6 +78,19 @@ void evk_ref_max_pool2(int64_t n, const evi_real *x0, const evi_real *x1, evi_re
         y[i] = v[best];
         if (where)
             where[i] = (uint8_t)best;
+    }
+}
+
+void evk_ref_max_pool2_relu(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
+                            uint8_t *where)
+{
+    evk_ref_max_pool2(n, x0, x1, y, where);
+    for (int64_t i = 0; i < n; i++) {
+        if (y[i] <= 0) {
+            y[i] = 0;
+            if (where)
+                where[i] = 4;
+        }
     }
 }
 

@@ -36,11 +36,14 @@ void evk_ref_act_back(int64_t n, const evi_real *x, const evi_real *y, const evi
 evi_real evk_ref_sum(int64_t n, const evi_real *x);
 evi_real evk_ref_sum_squares(int64_t n, const evi_real *x, evi_real mean);
 evi_real evk_ref_sum_products(int64_t n, const evi_real *u, const evi_real *x, evi_real mean);
+evi_real evk_ref_sum_where(int64_t n, const evi_real *x, const uint8_t *where);
 evi_real evk_ref_max(int64_t n, const evi_real *x);
 evi_real evk_ref_exp_sum(int64_t n, const evi_real *x, evi_real shift, evi_real *y);
 
 void evk_ref_max_pool2(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
                        uint8_t *where);
+void evk_ref_max_pool2_relu(int64_t n, const evi_real *x0, const evi_real *x1, evi_real *y,
+                            uint8_t *where);
 void evk_ref_max_pool2_back(int64_t n, const evi_real *dy, const uint8_t *where, evi_real *dx0,
                             evi_real *dx1, int32_t add);
 void evk_ref_wino_in(const evk_wino_in *a);

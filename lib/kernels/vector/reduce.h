@@ -64,6 +64,26 @@ static float k_sum_products(int64_t n, const float *u, const float *x, float mea
 #undef STEP
 }
 
+/* The bytes p[i..], of which `n` there are. */
+INLINE vf bytes_of(const uint8_t *p, int64_t n)
+{
+    uint8_t some[VL] = {0};
+
+    if (n >= VL)
+        return v_from_bytes(p);
+    memcpy(some, p, (size_t)n);
+    return v_from_bytes(some);
+}
+
+static float k_sum_where(int64_t n, const float *x, const uint8_t *where)
+{
+    const vf last = v_set(3.0f);
+
+#define STEP(s) s = v_add(s, v_keep(v_le(bytes_of(where + i, WHOLE ? VL : n - i), last), L(x)))
+    SUM(STEP);
+#undef STEP
+}
+
 static float k_exp_sum(int64_t n, const float *x, float shift, float *y)
 {
     const vf m = v_set(shift), none = v_set(-INFINITY);
@@ -102,61 +122,107 @@ INLINE vm v_beats(vf b, vf y)
     return v_either(v_gt(b, y), v_both(v_nan(b), v_le(y, y)));
 }
 
-INLINE void pool_step(const float *x0, const float *x1, float *y, uint8_t *where)
-{
+/* Two rows of 2 VL values, spread by their place in a window. */
+typedef struct windows {
     vf v[4];
-    vf best, place = v_zero();
+} windows;
 
-    v_unzip(v_load(x0), v_load(x0 + VL), &v[0], &v[1]);
-    v_unzip(v_load(x1), v_load(x1 + VL), &v[2], &v[3]);
-    best = v[0];
+INLINE void pool_step(const windows *w, const int relu, vf *best_out, vf *place_out)
+{
+    vf best = w->v[0], place = v_zero();
+
     UNROLL for (int j = 1; j < 4; j++) {
-        const vm m = v_beats(v[j], best);
+        const vm m = v_beats(w->v[j], best);
 
-        best = v_pick(m, v[j], best);
+        best = v_pick(m, w->v[j], best);
         place = v_pick(m, v_set((float)j), place);
     }
-    v_store(y, best);
-    v_to_bytes(where, place);
+    if (relu) {
+        const vm none = v_le(best, v_zero());
+
+        best = v_pick(none, v_zero(), best);
+        place = v_pick(none, v_set(4.0f), place);
+    }
+    *best_out = best;
+    *place_out = place;
 }
 
 /* The values alone: what inference needs. */
-INLINE void pool_values(const float *x0, const float *x1, float *y)
+INLINE vf pool_values(const windows *w, const int relu)
 {
-    vf v[4];
-    vf best;
+    vf best = w->v[0];
 
-    v_unzip(v_load(x0), v_load(x0 + VL), &v[0], &v[1]);
-    v_unzip(v_load(x1), v_load(x1 + VL), &v[2], &v[3]);
-    best = v[0];
     UNROLL for (int j = 1; j < 4; j++)
-        best = v_pick(v_nan(best), best, v_max(best, v[j]));
+        best = v_pick(v_nan(best), best, v_max(best, w->v[j]));
+    return relu ? v_max(v_zero(), best) : best;
+}
+
+INLINE void pool_at(const float *x0, const float *x1, float *y, uint8_t *where, const int relu)
+{
+    windows w;
+    vf best, place;
+
+    v_unzip(v_load(x0), v_load(x0 + VL), &w.v[0], &w.v[1]);
+    v_unzip(v_load(x1), v_load(x1 + VL), &w.v[2], &w.v[3]);
+    if (where) {
+        pool_step(&w, relu, &best, &place);
+        v_to_bytes(where, place);
+    } else {
+        best = pool_values(&w, relu);
+    }
     v_store(y, best);
 }
 
-static void k_max_pool2(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where)
+/* The same for n < VL windows. */
+INLINE void pool_few(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where,
+                     const int relu)
 {
-    float in0[2 * VL] = {0}, in1[2 * VL] = {0}, out[VL];
+    const int low = (int)EVI_MIN(2 * n, VL), high = (int)(2 * n) - low;
+    const vt head = v_tail(low), rest = v_tail(high ? high : 1);
     uint8_t at[VL];
+    windows w;
+    vf best, place;
+
+    v_unzip(v_load_t(x0, head), high ? v_load_t(x0 + VL, rest) : v_zero(), &w.v[0], &w.v[1]);
+    v_unzip(v_load_t(x1, head), high ? v_load_t(x1 + VL, rest) : v_zero(), &w.v[2], &w.v[3]);
+    pool_step(&w, relu, &best, &place);
+    v_store_t(y, v_tail((int)n), best);
+    if (where) {
+        v_to_bytes(at, place);
+        memcpy(where, at, (size_t)n);
+    }
+}
+
+INLINE void pool(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where,
+                 const int relu)
+{
     int64_t i = 0;
 
     if (where) {
         for (; i + VL <= n; i += VL)
-            pool_step(x0 + 2 * i, x1 + 2 * i, y + i, where + i);
+            pool_at(x0 + 2 * i, x1 + 2 * i, y + i, where + i, relu);
     } else {
         for (; i + VL <= n; i += VL)
-            pool_values(x0 + 2 * i, x1 + 2 * i, y + i);
+            pool_at(x0 + 2 * i, x1 + 2 * i, y + i, NULL, relu);
     }
     if (i == n)
         return;
-    const size_t rest = (size_t)(n - i);
+    if (i > 0) { /* some once more rather than few */
+        i = n - VL;
+        pool_at(x0 + 2 * i, x1 + 2 * i, y + i, where ? where + i : NULL, relu);
+    } else {
+        pool_few(n, x0, x1, y, where, relu);
+    }
+}
 
-    memcpy(in0, x0 + 2 * i, 2 * rest * sizeof(float));
-    memcpy(in1, x1 + 2 * i, 2 * rest * sizeof(float));
-    pool_step(in0, in1, out, at);
-    memcpy(y + i, out, rest * sizeof(float));
-    if (where)
-        memcpy(where + i, at, rest);
+static void k_max_pool2(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where)
+{
+    pool(n, x0, x1, y, where, 0);
+}
+
+static void k_max_pool2_relu(int64_t n, const float *x0, const float *x1, float *y, uint8_t *where)
+{
+    pool(n, x0, x1, y, where, 1);
 }
 
 INLINE void unpool_step(const float *dy, const uint8_t *where, float *dx0, float *dx1, int32_t add)
@@ -194,6 +260,11 @@ static void k_max_pool2_back(int64_t n, const float *dy, const uint8_t *where, f
         unpool_step(dy + i, where + i, dx0 + 2 * i, dx1 + 2 * i, add);
     if (i == n)
         return;
+    if (i > 0 && !add) { /* some once more rather than few */
+        i = n - VL;
+        unpool_step(dy + i, where + i, dx0 + 2 * i, dx1 + 2 * i, 0);
+        return;
+    }
     const size_t rest = (size_t)(n - i);
 
     memcpy(in, dy + i, rest * sizeof(float));
