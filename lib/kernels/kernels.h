@@ -308,6 +308,13 @@ typedef struct evi_kernels {
                             const evi_real *shift, evi_real *y, int64_t plane);
 } evi_kernels;
 
+/* What only training needs: in a build without it tables have NULL there, and it is left out. */
+#ifdef EVI_NO_TRAINING
+#define EVK_TRAINED(function) (0 ? (function) : 0)
+#else
+#define EVK_TRAINED(function) (function)
+#endif
+
 /* The best table for a processor with these EV_CPU_* sets among the built ones.  A pure function;
  * the tables are constants. */
 const evi_kernels *evi_kernels_for(uint32_t cpu_flags);

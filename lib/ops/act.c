@@ -81,7 +81,7 @@ static ev_status act_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_e
                                    .max_out = 1,                     \
                                    .infer = act_infer,               \
                                    .forward = name_##_forward,       \
-                                   .backward = name_##_backward,     \
+                                   .backward = EVI_BACKWARD(name_##_backward), \
                                    .channels = evi_couple_unary,     \
                                    .flops = evi_flops_elements};
 
@@ -158,7 +158,7 @@ const evi_op evi_op_leaky_relu = {.name = "leaky_relu",
                                   .infer = act_infer,
                                   .prepare = leaky_prepare,
                                   .forward = leaky_relu_forward,
-                                  .backward = leaky_relu_backward,
+                                  .backward = EVI_BACKWARD(leaky_relu_backward),
                                   .channels = evi_couple_unary,
                                   .flops = evi_flops_elements};
 
@@ -269,6 +269,6 @@ const evi_op evi_op_clip = {.name = "clip",
                             .max_out = 1,
                             .infer = clip_infer,
                             .forward = clip_forward,
-                            .backward = clip_backward,
+                            .backward = EVI_BACKWARD(clip_backward),
                             .channels = evi_couple_unary,
                             .flops = evi_flops_elements};

@@ -128,6 +128,6 @@ const evi_op evi_op_average_pool2d = {.name = "average_pool2d",
                                       .max_out = 1,
                                       .infer = pool_infer,
                                       .forward = pool_forward,
-                                      .backward = pool_backward,
+                                      .backward = EVI_BACKWARD(pool_backward),
                                       .channels = pool_channels,
                                       .flops = pool_flops};

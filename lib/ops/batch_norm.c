@@ -349,6 +349,6 @@ const evi_op evi_op_batch_norm = {.name = "batch_norm",
                                   .infer = bn_infer,
                                   .prepare = bn_prepare,
                                   .forward = bn_forward,
-                                  .backward = bn_backward,
+                                  .backward = EVI_BACKWARD(bn_backward),
                                   .channels = bn_channels,
                                   .flops = bn_flops};

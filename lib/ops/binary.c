@@ -272,7 +272,7 @@ static void div_backward(evi_step *s)
                                    .max_out = 1,                                      \
                                    .infer = binary_infer,                             \
                                    .forward = name_##_forward,                        \
-                                   .backward = name_##_backward,                      \
+                                   .backward = EVI_BACKWARD(name_##_backward),        \
                                    .channels = binary_channels,                       \
                                    .flops = evi_flops_elements};
 BINARY(add, "Add", EVI_OP_INPLACE, 0)

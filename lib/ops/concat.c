@@ -105,7 +105,7 @@ const evi_op evi_op_concat = {.name = "concat",
                               .max_out = 1,
                               .infer = concat_infer,
                               .forward = concat_forward,
-                              .backward = concat_backward,
+                              .backward = EVI_BACKWARD(concat_backward),
                               .channels = concat_channels};
 
 /* ---- split ---------------------------------------------------------------------------------- */
@@ -202,5 +202,5 @@ const evi_op evi_op_split = {.name = "split",
                              .max_out = MOST,
                              .infer = split_infer,
                              .forward = split_forward,
-                             .backward = split_backward,
+                             .backward = EVI_BACKWARD(split_backward),
                              .channels = split_channels};

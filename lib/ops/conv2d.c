@@ -150,7 +150,7 @@ const evi_op evi_op_conv2d = {.name = "conv2d",
                               .prepare = conv_prepare,
                               .pack = conv_pack,
                               .forward = conv_forward,
-                              .backward = conv_backward,
+                              .backward = EVI_BACKWARD(conv_backward),
                               .channels = conv_channels,
                               .flops = conv_flops,
                               .kernel = conv_kernel};

@@ -186,7 +186,7 @@ const evi_op evi_op_conv_transpose2d = {.name = "conv_transpose2d",
                                         .prepare = convt_prepare,
                                         .pack = convt_pack,
                                         .forward = convt_forward,
-                                        .backward = convt_backward,
+                                        .backward = EVI_BACKWARD(convt_backward),
                                         .channels = convt_channels,
                                         .flops = convt_flops,
                                         .kernel = convt_kernel};

@@ -340,7 +340,7 @@ const evi_op evi_op_cross_entropy = {.name = "cross_entropy",
                                      .infer = hard_infer,
                                      .prepare = loss_prepare,
                                      .forward = hard_forward,
-                                     .backward = hard_backward,
+                                     .backward = EVI_BACKWARD(hard_backward),
                                      .channels = loss_channels,
                                      .flops = loss_flops};
 
@@ -353,6 +353,6 @@ const evi_op evi_op_soft_cross_entropy = {.name = "soft_cross_entropy",
                                           .infer = soft_infer,
                                           .prepare = loss_prepare,
                                           .forward = soft_forward,
-                                          .backward = soft_backward,
+                                          .backward = EVI_BACKWARD(soft_backward),
                                           .channels = loss_channels,
                                           .flops = loss_flops};

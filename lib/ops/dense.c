@@ -247,7 +247,7 @@ const evi_op evi_op_dense = {.name = "dense",
                              .prepare = dense_prepare,
                              .pack = dense_pack,
                              .forward = dense_forward,
-                             .backward = dense_backward,
+                             .backward = EVI_BACKWARD(dense_backward),
                              .channels = dense_channels,
                              .flops = dense_flops,
                              .kernel = dense_kernel};

@@ -150,6 +150,6 @@ const evi_op evi_op_dropout = {.name = "dropout",
                                .infer = dropout_infer,
                                .prepare = dropout_prepare,
                                .forward = dropout_forward,
-                               .backward = dropout_backward,
+                               .backward = EVI_BACKWARD(dropout_backward),
                                .channels = dropout_channels,
                                .flops = dropout_flops};

@@ -128,7 +128,7 @@ const evi_op evi_op_global_average_pool = {.name = "global_average_pool",
                                            .max_out = 1,
                                            .infer = global_infer,
                                            .forward = average_forward,
-                                           .backward = average_backward,
+                                           .backward = EVI_BACKWARD(average_backward),
                                            .channels = global_channels,
                                            .flops = global_flops};
 
@@ -140,6 +140,6 @@ const evi_op evi_op_global_max_pool = {.name = "global_max_pool",
                                        .infer = global_infer,
                                        .prepare = max_prepare,
                                        .forward = max_forward,
-                                       .backward = max_backward,
+                                       .backward = EVI_BACKWARD(max_backward),
                                        .channels = global_channels,
                                        .flops = global_flops};

@@ -147,6 +147,6 @@ const evi_op evi_op_instance_norm = {.name = "instance_norm",
                                      .infer = in_infer,
                                      .prepare = in_prepare,
                                      .forward = in_forward,
-                                     .backward = in_backward,
+                                     .backward = EVI_BACKWARD(in_backward),
                                      .channels = in_channels,
                                      .flops = in_flops};

@@ -183,6 +183,6 @@ const evi_op evi_op_layer_norm = {.name = "layer_norm",
                                   .infer = ln_infer,
                                   .prepare = ln_prepare,
                                   .forward = ln_forward,
-                                  .backward = ln_backward,
+                                  .backward = EVI_BACKWARD(ln_backward),
                                   .channels = ln_channels,
                                   .flops = ln_flops};

@@ -219,7 +219,7 @@ static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
                                 .infer = loss_infer,       \
                                 .prepare = loss_prepare,   \
                                 .forward = fw,             \
-                                .backward = bw,            \
+                                .backward = EVI_BACKWARD(bw), \
                                 .channels = loss_channels, \
                                 .flops = loss_flops}
 

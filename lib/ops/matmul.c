@@ -222,7 +222,7 @@ const evi_op evi_op_matmul = {.name = "matmul",
                               .prepare = mm_prepare,
                               .pack = mm_pack,
                               .forward = mm_forward,
-                              .backward = mm_backward,
+                              .backward = EVI_BACKWARD(mm_backward),
                               .channels = mm_channels,
                               .flops = mm_flops,
                               .kernel = mm_kernel};

@@ -244,7 +244,7 @@ const evi_op evi_op_max_pool2d = {.name = "max_pool2d",
                                   .infer = pool_infer,
                                   .prepare = pool_prepare,
                                   .forward = pool_forward,
-                                  .backward = pool_backward,
+                                  .backward = EVI_BACKWARD(pool_backward),
                                   .channels = pool_channels,
                                   .flops = pool_flops,
                                   .kernel = pool_kernel};

@@ -199,6 +199,13 @@ typedef struct evi_op {
     const char *(*kernel)(const evi_step *s);
 } evi_op;
 
+/* What only training needs: in a build without it nobody refers to it, and it is left out. */
+#ifdef EVI_NO_TRAINING
+#define EVI_BACKWARD(function) (0 ? (function) : (void (*)(evi_step *))0)
+#else
+#define EVI_BACKWARD(function) (function)
+#endif
+
 const evi_op *evi_op_find(const char *name);       /* by our name; NULL */
 const evi_op *evi_op_find_onnx(const char *onnx);  /* first with this ONNX name; NULL */
 const evi_op *evi_op_at(int32_t i);                /* NULL past the end: to list all */

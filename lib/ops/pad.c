@@ -327,5 +327,5 @@ const evi_op evi_op_pad = {.name = "pad",
                            .max_out = 1,
                            .infer = pad_infer,
                            .forward = pad_forward,
-                           .backward = pad_backward,
+                           .backward = EVI_BACKWARD(pad_backward),
                            .channels = pad_channels};

@@ -147,6 +147,6 @@ const evi_op evi_op_prelu = {.name = "prelu",
                              .max_out = 1,
                              .infer = prelu_infer,
                              .forward = prelu_forward,
-                             .backward = prelu_backward,
+                             .backward = EVI_BACKWARD(prelu_backward),
                              .channels = prelu_channels,
                              .flops = evi_flops_elements};

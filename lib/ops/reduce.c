@@ -227,7 +227,7 @@ static double reduce_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,
                                    .max_out = 1,                               \
                                    .infer = reduce_infer,                      \
                                    .forward = name_##_forward,                 \
-                                   .backward = backward_,                      \
+                                   .backward = EVI_BACKWARD(backward_),        \
                                    .channels = reduce_channels,                \
                                    .flops = reduce_flops};
 REDUCE(reduce_mean, "ReduceMean", EVI_FOLD_SUM, PLAIN, MEAN, 0, 0, reduce_mean_backward)

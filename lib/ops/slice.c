@@ -146,5 +146,5 @@ const evi_op evi_op_slice = {.name = "slice",
                              .max_out = 1,
                              .infer = slice_infer,
                              .forward = slice_forward,
-                             .backward = slice_backward,
+                             .backward = EVI_BACKWARD(slice_backward),
                              .channels = slice_channels};

@@ -212,7 +212,7 @@ const evi_op evi_op_softmax = {.name = "softmax",
                                .max_out = 1,
                                .infer = softmax_infer,
                                .forward = softmax_forward,
-                               .backward = softmax_backward,
+                               .backward = EVI_BACKWARD(softmax_backward),
                                .channels = softmax_channels,
                                .flops = softmax_flops};
 
@@ -224,6 +224,6 @@ const evi_op evi_op_log_softmax = {.name = "log_softmax",
                                    .max_out = 1,
                                    .infer = softmax_infer,
                                    .forward = log_forward,
-                                   .backward = log_backward,
+                                   .backward = EVI_BACKWARD(log_backward),
                                    .channels = softmax_channels,
                                    .flops = softmax_flops};

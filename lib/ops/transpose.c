@@ -170,7 +170,7 @@ const evi_op evi_op_transpose = {.name = "transpose",
                                  .max_out = 1,
                                  .infer = transpose_infer,
                                  .forward = transpose_forward,
-                                 .backward = transpose_backward,
+                                 .backward = EVI_BACKWARD(transpose_backward),
                                  .channels = transpose_channels};
 
 /* ---- depth to space and back ---------------------------------------------------------------- */
@@ -289,7 +289,7 @@ const evi_op evi_op_depth_to_space = {.name = "depth_to_space",
                                       .max_out = 1,
                                       .infer = to_space_infer,
                                       .forward = to_space_forward,
-                                      .backward = to_space_backward,
+                                      .backward = EVI_BACKWARD(to_space_backward),
                                       .channels = to_space_channels};
 const evi_op evi_op_space_to_depth = {.name = "space_to_depth",
                                       .onnx = "SpaceToDepth",
@@ -298,5 +298,5 @@ const evi_op evi_op_space_to_depth = {.name = "space_to_depth",
                                       .max_out = 1,
                                       .infer = to_depth_infer,
                                       .forward = to_depth_forward,
-                                      .backward = to_depth_backward,
+                                      .backward = EVI_BACKWARD(to_depth_backward),
                                       .channels = to_depth_channels};

@@ -187,7 +187,7 @@ static ev_status number_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, ev
                                    .max_out = 1,                           \
                                    .infer = infer_,                        \
                                    .forward = name_##_forward,             \
-                                   .backward = backward_,                  \
+                                   .backward = EVI_BACKWARD(backward_),    \
                                    .channels = evi_couple_unary,           \
                                    .flops = evi_flops_elements};
 #define BACK(name)                           \

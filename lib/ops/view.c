@@ -211,7 +211,7 @@ static void view_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, 
                                    .max_out = 1,              \
                                    .infer = infer_,           \
                                    .forward = view_forward,   \
-                                   .backward = view_backward, \
+                                   .backward = EVI_BACKWARD(view_backward), \
                                    .channels = view_channels};
 VIEW(identity, "Identity", 1, evi_infer_same)
 VIEW(flatten, "Flatten", 1, flatten_infer)
