@@ -150,7 +150,8 @@ typedef struct ev_context_options {
     int32_t n_threads;           /**< 1..256 (default 1: the calling thread only); -1: all cores */
     uint32_t cpu_disable;        /**< EV_CPU_* sets not to use although the processor has them */
     int32_t log_level;           /**< EV_LOG_*: the least that is reported (default all) */
-    uint64_t memory_limit_bytes; /**< most that is allocated at one time (default: no limit) */
+    uint64_t memory_limit_bytes; /**< most that is allocated at one time (default: no limit); mapped
+                                      model files are not */
     ev_alloc_fn alloc;           /**< with free; default: the C library */
     ev_free_fn free;
     ev_log_fn log;               /**< default: no log */

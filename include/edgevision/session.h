@@ -43,7 +43,9 @@ typedef struct ev_memory {
 } ev_memory;
 
 /**
- * What a plan and one session of it will need, exactly, before anything of it is allocated.
+ * What a plan and one session of it will need, exactly, before anything of it is allocated: for
+ * the context as it is now, since a plan keeps to what is left of the memory limit.  Weights that
+ * lie in a mapped file (see ev_load_options.no_map) are counted, but not allocated.
  *
  * @param opt [borrow] as for ev_plan_create()
  * @param out [borrow] struct_size set by EV_OPTIONS_INIT; filled
@@ -55,7 +57,10 @@ EV_API ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_
                                 ev_memory *out);
 
 /**
- * Make a model ready for inference.
+ * Make a model ready for inference.  When copies of the weights in the kernels' order would leave
+ * no room for one session within the context's memory limit, the plan goes without those that are
+ * larger than the weights (Winograd), then without any: runs are slower, and the last digits of
+ * results may differ from those of a plan without a limit.
  *
  * @param ctx   [share]  threads, instruction sets, memory
  * @param model [share]
