@@ -2,7 +2,7 @@
 /* Check every kernel of every instruction set against the reference, and the drivers on top of
  * them against naive loops.
  *
- *     evcheck [--cpu ref|avx2|avx512|neon] [--seed N] [--long] [--bench]
+ *     evcheck [--cpu ref|avx2|avx512|neon] [--seed N] [--long] | --bench ...
  *
  * Exit code 0: all well; 1: a case failed, or a kernel is NOT BUILT; 2: wrong usage. */
 #ifndef _GNU_SOURCE
@@ -260,12 +260,12 @@ int main(int argc, char **argv)
                {"avx2", EV_CPU_AVX2},
                {"avx512", EV_CPU_AVX2 | EV_CPU_AVX512}};
     const char *only = NULL;
-    int bench = 0, amount = 1;
+    int amount = 1;
     uint64_t seed = 1;
 
     for (int i = 1; i < argc; i++) {
         if (strcmp(argv[i], "--bench") == 0)
-            bench = 1;
+            return bench_main(argc, argv);
         else if (strcmp(argv[i], "--long") == 0)
             amount = 10;
         else if (strcmp(argv[i], "--cpu") == 0 && i + 1 < argc)
@@ -286,10 +286,6 @@ int main(int argc, char **argv)
             continue;
         n_cases = n_failures = 0;
         rnd_seed(seed);
-        if (bench) {
-            bench_kernels(k);
-            continue;
-        }
         if (strcmp(k->name, set[i].name) != 0) {
             if (sizeof(evi_real) == sizeof(double)) /* has the reference only */
                 continue;

@@ -38,6 +38,6 @@ void check_kernels(const evi_kernels *k);                 /* each entry against 
 void check_drivers(const evi_kernels *k, int32_t amount); /* gemm and convolution */
 void check_winograd(const evi_kernels *k, int32_t amount);
 void check_winograd_weights(const evi_kernels *k, int32_t amount);
-void bench_kernels(const evi_kernels *k);
+int bench_main(int argc, char **argv); /* evcheck --bench ... */
 
 #endif
