@@ -13,6 +13,7 @@
 
 typedef struct life {
     int32_t first, last;
+    int32_t gap_from, gap_to; /* not needed after the one and before the other, if they differ */
     int64_t bytes;
     int64_t *offset; /* where to write the answer */
     int32_t number;  /* ties are broken by it */
@@ -24,7 +25,9 @@ typedef struct placer {
     int32_t horizon;  /* T */
     int32_t *last;    /* last use of a value; of its class once joined (at the root) */
     int32_t *readers; /* nodes that read a value */
+    int32_t *reader;  /* the last of them */
     int32_t *grad_writers;
+    int32_t *again;    /* time in backward when a value is made a second time; 0: never */
     uint8_t *external; /* class lies outside the arena */
     uint8_t *output;   /* class holds a result */
     life *lives;
@@ -50,6 +53,13 @@ static void extend(placer *p, int32_t value, int32_t time)
     p->last[value] = EVI_MAX(p->last[value], time);
 }
 
+/* A layer whose weights are not trained does not read its input in backward. */
+static bool keeps_weights(const ev_plan *plan, const evi_flat_node *node)
+{
+    return node->op->pack != NULL && node->n_in > 1 && node->in[1] >= 0 &&
+           !plan->values[node->in[1]].want_grad;
+}
+
 static void find_uses(placer *p)
 {
     const ev_plan *plan = p->plan;
@@ -61,14 +71,15 @@ static void find_uses(placer *p)
             if (node->in[j] < 0)
                 continue;
             p->readers[node->in[j]]++;
+            p->reader[node->in[j]] = i;
             extend(p, node->in[j], i);
             if (!node->in_backward)
                 continue;
-            if (j < 32 && (node->op->bwd_in >> j & 1))
+            if (j < 32 && (node->op->bwd_in >> j & 1) && !(j == 0 && keeps_weights(plan, node)))
                 extend(p, node->in[j], back_time(p, i));
             p->grad_writers[node->in[j]] += plan->values[node->in[j]].want_grad;
         }
-        /* a fused relu is told from the result, unless the pool behind it has kept what is needed */
+        /* a fused relu is told from the result, unless the pool behind it kept what is needed */
         bool act_from_out = node->act != EVK_ACT_NONE && !node->pooled &&
                             !(node->op->traits & EVI_OP_ACT_FROM_IN);
         bool reads_out = (node->op->traits & EVI_OP_BWD_OUT) || act_from_out;
@@ -139,8 +150,24 @@ static int64_t bytes_of(const evi_edge *e)
 
 static void add_life(placer *p, int32_t first, int32_t last, int64_t bytes, int64_t *offset)
 {
-    p->lives[p->n_lives] = (life){first, last, EVI_MAX(bytes, EVI_ALIGN), offset, p->n_lives, 0};
+    p->lives[p->n_lives] = (life){.first = first,
+                                  .last = last,
+                                  .gap_from = last,
+                                  .gap_to = last,
+                                  .bytes = EVI_MAX(bytes, EVI_ALIGN),
+                                  .offset = offset,
+                                  .number = p->n_lives};
     p->n_lives++;
+}
+
+/* Not what a node gave before another was fused into it. */
+static bool is_made(const ev_plan *plan, int32_t value)
+{
+    const evi_flat_node *node = &plan->nodes[plan->values[value].index];
+    bool made = false;
+    for (int32_t j = 0; j < node->n_out && !node->dead; j++)
+        made = made || node->out[j] == value;
+    return made;
 }
 
 static void add_values(placer *p)
@@ -148,9 +175,13 @@ static void add_values(placer *p)
     ev_plan *plan = p->plan;
     for (int32_t i = 0; i < plan->n_values; i++) {
         evi_flat_value *v = &plan->values[i];
-        if (v->kind != EVI_FLAT_TEMP || v->root != i || plan->nodes[v->index].dead)
+        if (v->kind != EVI_FLAT_TEMP || v->root != i || !is_made(plan, i))
             continue;
         add_life(p, v->index, p->last[i], bytes_of(&v->edge), &v->offset);
+        if (p->again[i] > 0) { /* its one reader comes first */
+            p->lives[p->n_lives - 1].gap_from = p->reader[i];
+            p->lives[p->n_lives - 1].gap_to = p->again[i];
+        }
     }
 }
 
@@ -174,7 +205,7 @@ static void add_gradients(placer *p, int32_t *begin)
     }
     for (int32_t i = 0; i < plan->n_values; i++) {
         evi_flat_value *v = &plan->values[i];
-        if (v->kind == EVI_FLAT_TEMP && v->want_grad && v->grad_root == i)
+        if (v->kind == EVI_FLAT_TEMP && v->want_grad && v->grad_root == i && is_made(plan, i))
             add_life(p, EVI_MIN(begin[i], back_time(p, v->index)), back_time(p, v->index),
                      (int64_t)evi_round_up(
                          (uint64_t)evi_shape_count(&v->edge.shape) * sizeof(evi_real), EVI_ALIGN),
@@ -222,6 +253,18 @@ static int64_t find_place(const life *l, const life **busy, int32_t n_busy)
     return at;
 }
 
+/* Is there a time when both are needed? */
+static bool meet(const life *a, const life *b)
+{
+    const int32_t from[2][2] = {{a->first, a->gap_to}, {b->first, b->gap_to}};
+    const int32_t to[2][2] = {{a->gap_from, a->last}, {b->gap_from, b->last}};
+    bool both = false;
+    for (int32_t i = 0; i < 2; i++)
+        for (int32_t j = 0; j < 2; j++)
+            both = both || (from[0][i] <= to[1][j] && from[1][j] <= to[0][i]);
+    return both;
+}
+
 static int64_t assign(life *lives, int32_t n, const life **busy)
 {
     int64_t end = 0;
@@ -230,7 +273,7 @@ static int64_t assign(life *lives, int32_t n, const life **busy)
         life *l = &lives[i];
         int32_t n_busy = 0;
         for (int32_t j = 0; j < i && n <= MOST_SHARED; j++)
-            if (lives[j].first <= l->last && l->first <= lives[j].last)
+            if (meet(&lives[j], l))
                 busy[n_busy++] = &lives[j];
         l->at = n <= MOST_SHARED ? find_place(l, busy, n_busy) : end;
         *l->offset = l->at;
@@ -244,14 +287,16 @@ static ev_status start(placer *p, void **block)
     ev_plan *plan = p->plan;
     uint64_t n = (uint64_t)plan->n_values, lives = 2 * n + (uint64_t)plan->n_nodes;
     EVI_TRY(evi_calloc(plan->handle.ctx,
-                       lives * (sizeof(life) + sizeof(life *)) + n * (4 * sizeof(int32_t) + 2), 1,
+                       lives * (sizeof(life) + sizeof(life *)) + n * (6 * sizeof(int32_t) + 2), 1,
                        block));
     p->horizon = plan->n_nodes;
     p->lives = *block;
     p->last = (int32_t *)(void *)((char *)*block + lives * (sizeof(life) + sizeof(life *)));
     p->readers = p->last + n;
     p->grad_writers = p->readers + n;
-    p->external = (uint8_t *)(p->grad_writers + 2 * n);
+    p->again = p->grad_writers + 2 * n;
+    p->reader = p->again + n;
+    p->external = (uint8_t *)(p->reader + n);
     p->output = p->external + n;
     return EV_OK;
 }
@@ -262,6 +307,8 @@ ev_status evi_plan_place(ev_plan *plan)
     void *block = NULL;
     EVI_TRY(start(&p, &block));
     find_uses(&p);
+    if (plan->training && !plan->no_fusion)
+        evi_plan_again(plan, p.readers, p.last, p.again);
     share(&p);
     add_values(&p);
     if (plan->training)

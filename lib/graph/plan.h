@@ -43,6 +43,7 @@ typedef struct evi_flat_node {
     int32_t is_view;      /* forward is nothing: out lies where in lies */
     int32_t in_backward;  /* training: takes part in backward */
     int32_t grad_is_view; /* backward is nothing */
+    int32_t again[2];     /* nodes + 1 whose forward runs before this one's backward; 0: none */
     int32_t variant;
     uint64_t grad_first;
     uint64_t packed_bytes, scratch_bytes, saved_bytes;
@@ -89,6 +90,9 @@ ev_status evi_plan_fuse(ev_plan *plan);                                /* fuse.c
 ev_status evi_plan_fill_fused(ev_plan *plan); /* fuse.c: the folded weights */
 ev_status evi_plan_gradients(ev_plan *plan);  /* gradients.c: who takes part in backward */
 ev_status evi_plan_place(ev_plan *plan);      /* place.c: memory by lifetime */
+/* again.c: for place.c.  last and readers of each value as find_uses() left them; again[value] is
+ * set to the time in backward when it is made a second time, where that saves memory. */
+void evi_plan_again(ev_plan *plan, const int32_t *readers, int32_t *last, int32_t *again);
 const void *evi_plan_data(const ev_plan *plan, int32_t value); /* of params and constants; NULL */
 
 /* ---- steps: steps.c -------------------------------------------------------------------------- */

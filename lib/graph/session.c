@@ -266,6 +266,22 @@ static void zero_unwritten(ev_session *session, const evi_flat_node *node)
     }
 }
 
+/* Values that were not kept are made again. */
+static void run_again(const ev_session *session, evi_crew *crew, const evi_flat_node *node,
+                      int32_t step)
+{
+    for (int32_t j = 0; j < EVI_COUNT(node->again); j++) {
+        int32_t i = step;
+        if (node->again[j] == 0)
+            continue;
+        while (session->steps.node[i] != node->again[j] - 1)
+            i--;
+        evi_step *s = &session->steps.step[i];
+        s->crew = crew;
+        s->op->forward(s);
+    }
+}
+
 void evi_session_backward(ev_session *session, evi_crew *crew, const float *loss_weights,
                           bool accumulate)
 {
@@ -277,6 +293,7 @@ void evi_session_backward(ev_session *session, evi_crew *crew, const float *loss
         if (!node->in_backward || node->grad_is_view)
             continue;
         zero_unwritten(session, node);
+        run_again(session, crew, node, i);
         s->crew = crew;
         s->grad_first = accumulate ? node->grad_first & ~param_bits(s) : node->grad_first;
         s->op->backward(s);

@@ -139,7 +139,7 @@ static double in_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, con
 
 const evi_op evi_op_instance_norm = {.name = "instance_norm",
                                      .onnx = "InstanceNormalization",
-                                     .traits = EVI_OP_FUSES_ACT | EVI_OP_ACT_FROM_IN,
+                                     .traits = EVI_OP_FUSES_ACT | EVI_OP_ACT_FROM_IN | EVI_OP_AGAIN,
                                      .bwd_in = 1 << 0 | 1 << 1 | 1 << 2,
                                      .min_in = 1,
                                      .max_in = 3,

@@ -163,6 +163,8 @@ enum {
     EVI_OP_RANDOM = 1 << 7,       /* uses s->rng */
     EVI_OP_ACT_FROM_IN = 1 << 9,  /* backward tells from in[0] which way a fused relu or leaky relu
                                      went, and so may have one in training */
+    EVI_OP_AGAIN = 1 << 10,       /* forward is cheap and may run a second time, in backward; it
+                                     has no effect but out and saved, backward does not read out */
     EVI_OP_VIEW = 1 << 8          /* out[0] has the elements of in[0] in the same order (reshape,
                                      flatten, identity): they may share memory and the step be
                                      left out; forward and backward must still work (copy) */

@@ -322,6 +322,7 @@ static void pad_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
 
 const evi_op evi_op_pad = {.name = "pad",
                            .onnx = "Pad",
+                           .traits = EVI_OP_AGAIN,
                            .min_in = 1,
                            .max_in = 4,
                            .max_out = 1,

@@ -60,6 +60,11 @@ static ev_value block(ev_model *m, ev_value x, bool training, int64_t *h, int64_
     o.no_bias = t_random_int(state, 0, 4) == 0;
     o.init = EV_INIT_NORMAL;
     o.init_value = 0.3f;
+    if (t_random_int(state, 0, 3) == 0) {
+        t_ok(ev_model_pad2d(m, x, EV_PAD_EDGE, 1, 0, 1, 1, &x));
+        *h += 2;
+        *w += 1;
+    }
     t_ok(ev_model_conv2d(m, x, filters, kernel, &o, &x));
     *h = (*h - 1) / o.stride_h + 1;
     *w = (*w - 1) / o.stride_w + 1;
