@@ -35,6 +35,7 @@ typedef struct run {
     int64_t m;
     evi_real *buffer, *spare;
     bool add, last;
+    evi_ahead ahead;
 } run;
 
 static bool clips(const evk_act *act)
@@ -113,6 +114,7 @@ static void run_columns(run *r, int64_t q, int32_t n)
         if (!direct)
             move_segments(r, seg, n_seg, out, r->t.m, false);
     }
+    evi_ahead_some(&r->ahead);
 }
 
 static void run_block(run *r, const evi_real *b, int64_t n_rows)
@@ -189,9 +191,9 @@ static void fill(const run *r, const evi_real *in, int64_t y0, int64_t n_rows, e
         evi_taps_fill(&r->p->taps, j->k, in, y0, n_rows, j->channel_rows, to);
 }
 
-/* What never falls can wait until a quarter of the values is left: rounding does not change which is
- * the largest value.  But where it came from must be asked after the bias, which can make equal what
- * was not. */
+/* What never falls can wait until a quarter of the values is left: rounding does not change which
+ * is the largest value.  But where it came from must be asked after the bias, which can make equal
+ * what was not. */
 static void set_late(run *r)
 {
     const evi_conv_end *end = r->j->end;
@@ -242,6 +244,24 @@ static void run_group(run *r, const evi_real *in, const evi_real *packed, int64_
     } while (q < p->depth);
 }
 
+/* What the next task of this worker will copy, when it copies a part of the picture once. */
+static void look_ahead(run *r, int64_t image, int64_t rb)
+{
+    const evi_conv_job *j = r->j;
+    const evi_taps *t = &r->p->taps;
+    const int64_t next = image * j->row_blocks + rb + j->n_workers;
+    const int64_t there = next / j->row_blocks, y0 = next % j->row_blocks * j->rows;
+
+    if (r->p->in_place || r->p->depth > j->k->kc || j->s->groups > 1 || there >= j->s->n ||
+        j->s->n * j->channels * j->in_plane < EVI_AHEAD_BYTES / (int64_t)sizeof(evi_real))
+        return;
+    const int64_t at = there * j->channels * j->in_plane;
+
+    evi_taps_ahead(t, j->in + at, j->where ? j->where + at : NULL, j->channels, y0,
+                   EVI_MIN(j->rows, t->out_h - y0), &r->ahead);
+    evi_ahead_start(&r->ahead, j->rows * t->pitch / j->nr);
+}
+
 typedef struct jobs {
     evi_conv_job j;
     const evi_conv_part *parts;
@@ -267,6 +287,8 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
     r.buffer = block + j->block_values;
     r.spare = r.buffer + j->tile_values + j->pool_values;
     r.t.a_step = j->mr;
+    if (mb == j->m_blocks - 1 && pn == j->n_parts - 1)
+        look_ahead(&r, image, rb);
     r.t.lo = j->end && j->end->act.kind == EVK_ACT_CLIP ? j->end->act.a : 0;
     r.t.hi = j->end && j->end->act.kind == EVK_ACT_CLIP ? j->end->act.b : (evi_real)INFINITY;
     for (int64_t g = gb * j->group_step; g < EVI_MIN((gb + 1) * j->group_step, s->groups); g++) {

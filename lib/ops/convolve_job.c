@@ -23,8 +23,8 @@ bool evi_conv_out_size(evi_conv_shape *s)
 }
 
 /* Tiles across the ends of rows compute the pitch's extra columns and are stored through a buffer
- * (unless a pool reads them); tiles within a row leave lanes idle, and the last one is narrow.  Take
- * what costs less: a tile as much as its vectors and a half. */
+ * (unless a pool reads them); tiles within a row leave lanes idle, and the last one is narrow.
+ * Take what costs less: a tile as much as its vectors and a half. */
 static void set_tiles(const evi_conv_job *j, evi_conv_part *p)
 {
     const int64_t lanes = j->k->lanes, most = EVI_MAX(j->nr / lanes, 1);
@@ -164,6 +164,7 @@ void evi_conv_set_sizes(evi_conv_job *j, const evi_kernels *k, const evi_conv_sh
 void evi_conv_spread(evi_conv_job *j, int32_t n_workers)
 {
     const int64_t tallest = j->row_blocks * j->rows, goal = n_workers > 1 ? 6 * n_workers : 1;
+    j->n_workers = n_workers;
     const int64_t others = j->s->n * j->n_parts * j->m_blocks * j->group_blocks;
 
     if (others * j->row_blocks >= goal)

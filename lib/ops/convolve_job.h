@@ -31,6 +31,7 @@ typedef struct evi_conv_job {
     int64_t group_pack;         /* values of a group's packed weights */
     int64_t rows, channel_rows; /* rows of a task, and what the layout is made for */
     int64_t row_blocks, m_step, m_blocks, group_step, group_blocks;
+    int32_t n_workers;          /* of this run */
     int64_t pool_rows, pool_ld; /* forward of a pooled shape: rows made before they are pooled, and
                                    the values of a channel of them; else 0 */
     const evi_real *in, *w, *packed;

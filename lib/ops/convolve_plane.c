@@ -124,6 +124,21 @@ void evi_taps_fill_pooled(const evi_taps *t, const evi_kernels *k, const evi_rea
     }
 }
 
+void evi_taps_ahead(const evi_taps *t, const evi_real *in, const uint8_t *where, int64_t count,
+                    int64_t y0, int64_t n, evi_ahead *a)
+{
+    const int64_t by = where ? 2 : 1, w = t->in_w / by, plane = t->in_h / by * w;
+    const int64_t last = (t->ny - 1) * t->gap_y + t->org_y; /* of an output's rows */
+    const int64_t first = y0 == 0 ? 0 : (y0 - 1) * t->step_y + last + 1;
+    const int64_t y1 = EVI_MIN((y0 + n - 1) * t->step_y + last + by, t->in_h) / by;
+    const int64_t from = EVI_MIN(EVI_MAX(first, 0) / by, y1), values = (y1 - from) * w;
+
+    evi_ahead_add(a, in + from * w, plane * (int64_t)sizeof(*in), values * (int64_t)sizeof(*in),
+                  count);
+    if (where)
+        evi_ahead_add(a, where + from * w, plane, values, count);
+}
+
 evi_taps evi_taps_forward(const evi_conv_shape *s)
 {
     evi_taps t = {.in_h = s->h,

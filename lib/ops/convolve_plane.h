@@ -13,6 +13,7 @@
 #ifndef EVI_CONVOLVE_PLANE_H
 #define EVI_CONVOLVE_PLANE_H
 
+#include "ops/ahead.h"
 #include "ops/convolve.h"
 
 typedef struct evi_taps {
@@ -43,6 +44,11 @@ int64_t evi_taps_spare(const evi_taps *t);
 void evi_taps_fill_pooled(const evi_taps *t, const evi_kernels *k, const evi_real *dy,
                           const uint8_t *where, int64_t y0, int64_t n, int64_t rows, evi_real *to,
                           evi_real *spare);
+
+/* Ask for what these two read of `count` channels, one after another in memory, beyond what was
+ * read for the rows before y0 (all when y0 is 0).  where: NULL unless pooled. */
+void evi_taps_ahead(const evi_taps *t, const evi_real *in, const uint8_t *where, int64_t count,
+                    int64_t y0, int64_t n, evi_ahead *a);
 
 /* The taps of the forward pass (for a pooled shape those of the rows and columns that the pool
  * takes), and of phase (py, px) of the backward pass: outputs are the

@@ -162,6 +162,7 @@ static void copy_dy(const job *j, int64_t at, int64_t images, int64_t m, int64_t
 typedef struct unit {
     int64_t y0, rows, at, m;
     evi_real *panel;
+    evi_ahead *ahead;
 } unit;
 
 /* One chunk of channels: add to (or set) that part of a sum. */
@@ -181,13 +182,34 @@ static void run_chunk(const job *j, const unit *u, evk_dot_tile *t, const evi_re
             t->off = j->off + q;
             t->c = sum + i * j->depth + q;
             j->k->dot_tile(t);
+            evi_ahead_some(u->ahead);
         }
     }
 }
 
+/* What unit `number` will read, when that is all channels at once. */
+static void look_ahead(const job *j, int64_t number, int64_t m0, int64_t m, evi_ahead *a)
+{
+    const evi_conv_shape *s = j->s;
+    const int64_t image = number / j->row_blocks, y0 = number % j->row_blocks * j->rows;
+    const int64_t rows = EVI_MIN(j->rows, j->taps.out_h - y0), step = s->pooled ? 2 : 1;
+    const int64_t row = j->taps.out_w / step, values = rows / step * row;
+    const int64_t at = (image * s->c_out + m0) * j->out_plane + y0 / step * row;
+
+    if (j->images > 1 || j->chunk < j->channels || j->in_place || s->groups > 1 ||
+        s->n * s->c_in * j->in_plane < EVI_AHEAD_BYTES / (int64_t)sizeof(evi_real))
+        return;
+    evi_taps_ahead(&j->taps, j->x + image * s->c_in * j->in_plane, NULL, s->c_in, y0, rows, a);
+    evi_ahead_add(a, j->dy + at, j->out_plane * (int64_t)sizeof(evi_real),
+                  values * (int64_t)sizeof(evi_real), m);
+    if (s->pooled)
+        evi_ahead_add(a, j->where + at, j->out_plane, values, m);
+    evi_ahead_start(a, div_up(m, j->mr) * div_up(j->depth, j->nr));
+}
+
 /* One unit of one group: all its channels, a chunk at a time. */
 static void run_unit(const job *j, int64_t number, int64_t g, int64_t m0, int64_t m, bool add,
-                     evi_real *sum, evi_real *block)
+                     evi_real *sum, evi_real *block, evi_ahead *ahead)
 {
     const evi_conv_shape *s = j->s;
     const int64_t image = number / j->row_blocks * j->images, taps = s->kh * s->kw;
@@ -197,7 +219,8 @@ static void run_unit(const job *j, int64_t number, int64_t g, int64_t m0, int64_
                     .rows = EVI_MIN(j->rows, j->taps.out_h - y0),
                     .at = (image * s->c_out + g * j->outputs + m0) * j->out_plane,
                     .m = m,
-                    .panel = block + j->block_values};
+                    .panel = block + j->block_values,
+                    .ahead = ahead};
     const int64_t a_row = j->copies_dy ? j->dy_pitch : s->out_w, w = j->taps.out_w;
     evk_dot_tile t = {.planes = EVI_MIN(j->images, s->n - image),
                       .rows = u.rows,
@@ -245,9 +268,13 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
     const bool add = j->n_sums == 1 && j->accumulate;
 
     for (int64_t u = u0; u < u1; u++) {
+        evi_ahead ahead = {.n = 0};
+
+        if (u + 1 < u1)
+            look_ahead(j, u + 1, m0, m, &ahead);
         for (int64_t g = gb * j->group_step; g < EVI_MIN((gb + 1) * j->group_step, j->s->groups);
              g++)
-            run_unit(j, u, g, m0, m, add || u > u0, sum + g * j->outputs * j->depth, block);
+            run_unit(j, u, g, m0, m, add || u > u0, sum + g * j->outputs * j->depth, block, &ahead);
     }
 }
 
