@@ -10,19 +10,19 @@
  *     for each unit: transform x, transform dy; for each point: sums += product
  *
  * A task is a block and a range of units; it ends with the transform to 9 weights.  When there are
- * few blocks, the units are dealt to partial results, in a number that follows from the shape alone,
- * and these are added in order. */
+ * few blocks, the units are dealt to partial results, in a number that follows from the shape
+ * alone, and these are added in order. */
 #include "ops/winograd_weights.h"
 
 #include <string.h>
 
 enum {
     POINTS = 36,
-    BLOCK = 64,           /* channels of a block, at most */
+    BLOCK = 128,          /* channels of a block, at most */
     UNIT = 64,            /* tiles of a unit, at most */
     TASKS = 16,           /* enough for a handful of threads */
     MAX_SUMS = 16,        /* partial results */
-    SUM_VALUES = 1 << 20, /* their values together, at most, if more than one */
+    SUM_VALUES = 1 << 21, /* their values together, at most, if more than one */
     GAP = 16,             /* values between points: without, 36 places share a set of the cache */
     PIECE = 4096
 };
@@ -113,14 +113,14 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->tiles_x = div_up(s->out_w, 4);
     j->values = s->c_out * s->c_in * 9;
 
-    j->kb = EVI_MIN(round_to(share(s->c_out, BLOCK), 8), s->c_out);
-    j->cb = EVI_MIN(round_to(share(s->c_in, BLOCK), k->grad_lanes), s->c_in);
+    const bool large = k->plane_bytes >= 256 << 10;
+    const int64_t block = large ? BLOCK : BLOCK / 2;
+
+    j->kb = EVI_MIN(round_to(share(s->c_out, block), 8), s->c_out);
+    j->cb = EVI_MIN(round_to(share(s->c_in, block), k->grad_lanes), s->c_in);
     j->k_blocks = div_up(s->c_out, j->kb);
     j->c_blocks = div_up(s->c_in, j->cb);
-    const int64_t cache = 3 * k->plane_bytes / (int64_t)sizeof(evi_real) / POINTS;
-    const int64_t tiles = (cache - j->kb * j->cb) / (j->kb + j->cb);
-
-    set_unit(j, EVI_MAX(EVI_MIN(tiles, UNIT), 16));
+    set_unit(j, large ? UNIT : UNIT / 2);
     j->n_sums = EVI_MIN(div_up(TASKS, j->k_blocks * j->c_blocks), SUM_VALUES / j->values);
     j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(j->n_sums, MAX_SUMS), j->units), 1);
     set_places(j);
@@ -221,31 +221,38 @@ static void spread_row(const job *j, evk_grad_rows *g, int64_t x0, int64_t width
     memset(z + end * lanes, 0, (size_t)((n - end) * lanes) * sizeof(*z));
 }
 
+/* Row r of the unit's part of x. */
+static void spread_x(const job *j, const group *g, const group *next, int64_t r, int64_t columns,
+                     evi_real *z)
+{
+    const int64_t y = g->y0 + r;
+    evk_grad_rows a = {.m = g->m,
+                       .x = g->at + y * g->w,
+                       .ldx = g->h * g->w,
+                       .z = z,
+                       .next = row_ahead(next, r),
+                       .next_ldx = next->h * next->w};
+
+    if (y < 0 || y >= g->h)
+        memset(z, 0, (size_t)(columns * j->k->grad_lanes) * sizeof(*z));
+    else
+        spread_row(j, &a, g->x0, g->w, columns);
+}
+
 /* V of a group of x in one picture. */
 static void transform_x(const job *j, const unit *u, const group *g, const group *next, evi_real *z,
                         evi_real *v)
 {
     const int64_t columns = 4 * u->run + 2, row = columns * j->k->grad_lanes;
+    evk_grad_tiles t = {
+        .n = u->run, .m = g->m, .z = z, .row = row, .v = v, .point = j->c_point, .step = j->cd};
 
-    for (int64_t r = 0; r < 4 * u->rows + 2; r++) {
-        const int64_t y = g->y0 + r;
-        evk_grad_rows a = {.m = g->m,
-                           .x = g->at + y * g->w,
-                           .ldx = g->h * g->w,
-                           .z = z + r * row,
-                           .next = row_ahead(next, r),
-                           .next_ldx = next->h * next->w};
-
-        if (y < 0 || y >= g->h)
-            memset(a.z, 0, (size_t)row * sizeof(*z));
-        else
-            spread_row(j, &a, g->x0, g->w, columns);
-    }
-    for (int64_t r = 0; r < u->rows; r++) {
-        const evk_grad_tiles t = {u->run,     g->m, z + 4 * r * row, row, v + r * u->run * j->cd,
-                                  j->c_point, j->cd};
-
+    for (int64_t r = 0, filled = 0; r < u->rows; r++) {
+        for (; filled < 4 * r + 6; filled++)
+            spread_x(j, g, next, filled, columns, z + filled * row);
         j->k->grad_x(&t);
+        t.z += 4 * row;
+        t.v += u->run * j->cd;
     }
 }
 
@@ -259,12 +266,11 @@ static void unpool(const job *j, const group *g, int64_t y, int64_t n, evi_real 
                              to + 2 * i * width, to + (2 * i + 1) * width, 0);
 }
 
-/* z from row r of the unit's part of dy; when it is pooled, from row r / 2, unpooled when r is
- * even. */
-static void spread_dy(const job *j, const unit *u, const group *g, const group *next, int64_t r,
+/* Row r of the unit's part of dy; when it is pooled, from row r / 2, unpooled when r is even. */
+static void spread_dy(const job *j, const group *g, const group *next, int64_t r, int64_t columns,
                       evi_real *pool, evi_real *z)
 {
-    const int64_t columns = 4 * u->run, y = g->y0 + (g->where ? r / 2 : r);
+    const int64_t y = g->y0 + (g->where ? r / 2 : r);
     evk_grad_rows a = {.m = g->m,
                        .x = g->at + y * g->w,
                        .ldx = g->h * g->w,
@@ -293,15 +299,15 @@ static void spread_dy(const job *j, const unit *u, const group *g, const group *
 static void transform_dy(const job *j, const unit *u, const group *g, const group *next,
                          const place *p, evi_real *d)
 {
-    const int64_t row = 4 * u->run * j->k->grad_lanes;
+    const int64_t columns = 4 * u->run, row = columns * j->k->grad_lanes;
+    evk_grad_tiles t = {
+        .n = u->run, .m = g->m, .z = p->z, .row = row, .v = d, .point = j->k_point, .step = j->kd};
 
-    for (int64_t r = 0; r < 4 * u->rows; r++)
-        spread_dy(j, u, g, next, r, p->pool, p->z + r * row);
     for (int64_t r = 0; r < u->rows; r++) {
-        const evk_grad_tiles t = {u->run,     g->m, p->z + 4 * r * row, row, d + r * u->run * j->kd,
-                                  j->k_point, j->kd};
-
+        for (int64_t i = 0; i < 4; i++)
+            spread_dy(j, g, next, 4 * r + i, columns, p->pool, p->z + i * row);
         j->k->grad_dy(&t);
+        t.v += u->run * j->kd;
     }
 }
 
@@ -336,15 +342,16 @@ static void transform_unit(const job *j, const unit *u, const unit *after, int64
 
 static void multiply(const job *j, int64_t tiles, int64_t kn, int64_t cn, bool add, const place *p)
 {
-    const int64_t vectors = div_up(cn, j->k->lanes), full = j->k->nr / j->k->lanes;
-    const bool few = vectors > full && vectors <= j->k->few_nr / j->k->lanes && vectors % full == 1;
-    const int64_t mr = few ? j->k->few_mr : j->k->mr, nr = few ? j->k->few_nr : j->k->nr;
+    const int64_t few_n = j->k->nr + j->k->lanes; /* better at once than a tile and one vector */
     evk_tile t = {
         .k = tiles, .a_step = j->kd, .off = j->off, .ldc = j->ud, .flags = add ? EVK_TILE_ADD : 0};
 
     for (int64_t point = 0; point < POINTS; point++) {
         for (int64_t q = 0; q < cn; q += t.n) {
-            t.n = (int32_t)EVI_MIN(nr, cn - q);
+            const bool few = cn - q > j->k->nr && cn - q <= few_n && few_n <= j->k->few_nr;
+            const int64_t mr = few ? j->k->few_mr : j->k->mr;
+
+            t.n = (int32_t)EVI_MIN(few ? few_n : j->k->nr, cn - q);
             t.b = p->v + point * j->c_point + q;
             for (int64_t i = 0; i < kn; i += t.m) {
                 t.m = (int32_t)EVI_MIN(mr, kn - i);
@@ -402,11 +409,15 @@ static void sums_task(void *arg, int64_t task, int32_t worker)
         j->k->add(n, j->dw + i, j->sums + q * j->values + i, j->dw + i);
 }
 
+/* Measured: below these numbers of channels the transforms cost more than the products save, and
+ * where half the tiles' outputs lie outside the plane nothing is gained. */
 bool evi_winograd_weights_fits(const evi_kernels *k, const evi_conv_shape *s)
 {
-    (void)k;
+    const int64_t tiles = div_up(s->out_h, 4) * div_up(s->out_w, 4);
+
     return s->kh == 3 && s->kw == 3 && s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
-           s->dilation_w == 1 && s->groups == 1 && !s->precise && s->c_in >= 16 && s->c_out >= 16;
+           s->dilation_w == 1 && s->groups == 1 && !s->precise && s->c_in >= 8 && s->c_out >= 8 &&
+           s->c_in + s->c_out >= k->grad_lanes + 12 && s->out_h * s->out_w >= 8 * tiles;
 }
 
 uint64_t evi_winograd_weights_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s,

@@ -2,8 +2,8 @@
 /* The transforms of the weights' gradient by Winograd: the text that each instruction set compiles.
  *
  * VL channels lie side by side, so both axes of a tile are plain vector arithmetic and the results
- * are rows of the matrices that the tile kernel multiplies.  The price is grad_spread(), a transpose
- * of what comes in, which is less than half of what comes out.
+ * are rows of the matrices that the tile kernel multiplies.  The price is grad_spread(), a
+ * transpose of what comes in, which is less than half of what comes out.
  *
  * The 36 points are made in four parts by the row of the left factor (0; a and -a; b and -b;
  * infinity): 6 or 12 values live at a time fit the registers. */
