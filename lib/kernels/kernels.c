@@ -20,6 +20,7 @@ const evi_kernels evk_ref_table = {
     .dot_few_nr = 6,
     .dot_len = 1024,
     .plane_bytes = 128 << 10,
+    .stencil = evk_ref_stencil,
     .transpose = evk_ref_transpose,
     .copy_rows = evk_ref_copy_rows,
     .gather = evk_ref_gather,

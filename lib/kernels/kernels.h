@@ -174,6 +174,22 @@ typedef struct evk_norm { /* see norm_sums, norm_back */
     evi_real p, q, r;
 } evk_norm;
 
+/* c[r*ldc + x] = sum over t < n of w[t] * b[r*b_step + off[t] + x],  r < rows, x < len: one chain
+ * of multiply-adds in ascending t starting from zero.  Then as in evk_tile; bias: one value, or
+ * NULL. */
+typedef struct evk_stencil {
+    int64_t rows, len;
+    const evi_real *b;
+    int64_t b_step;
+    const int32_t *off;
+    const evi_real *w;
+    int32_t n, flags;
+    evi_real *c;
+    int64_t ldc;
+    const evi_real *bias;
+    evi_real lo, hi;
+} evk_stencil;
+
 /* ---- optimisers: one pass; formulas and order of operations as PyTorch documents them -------- */
 
 typedef struct evk_sgd {
@@ -217,6 +233,8 @@ typedef struct evi_kernels {
     int32_t dot_mr, dot_nr, dot_few_mr, dot_few_nr;
     int32_t dot_len;     /* terms of a dot sum at a time; decides bits, the same everywhere */
     int32_t plane_bytes; /* how much of a padded picture to hold at a time (a share of L2) */
+
+    void (*stencil)(const evk_stencil *s);
 
     /* y = x^T: y[j*ldy + i] = x[i*ldx + j], i < m, j < n; no overlap */
     void (*transpose)(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,

@@ -6,6 +6,7 @@
  * of output rows and a block of output channels; it copies what it needs of the picture into its
  * worker's scratch, a part of the channels at a time, and runs the tiles over it. */
 #include "ops/convolve_job.h"
+#include "ops/depthwise.h"
 #include "ops/winograd.h"
 
 #include <math.h>
@@ -331,6 +332,8 @@ uint64_t evi_conv_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s, i
 {
     evi_conv_job j;
 
+    if (evi_depthwise_fits(s))
+        return evi_depthwise_scratch_bytes(s, pass, n_workers);
     if (evi_winograd_fits(k, s, pass))
         return evi_winograd_scratch_bytes(k, s, pass, packed, n_workers);
     if (pass == EVI_CONV_BACK_WEIGHTS)
@@ -375,6 +378,10 @@ void evi_conv_forward(evi_crew *crew, const evi_kernels *k, const evi_conv_shape
 {
     jobs js;
 
+    if (evi_depthwise_fits(s)) {
+        evi_depthwise_forward(crew, k, s, x, w, end, y, scratch);
+        return;
+    }
     if (evi_winograd_fits(k, s, EVI_CONV_FORWARD)) {
         evi_winograd_forward(crew, k, s, x, w, packed, end, y, scratch);
         return;
@@ -393,6 +400,10 @@ void evi_conv_back_data(evi_crew *crew, const evi_kernels *k, const evi_conv_sha
 {
     jobs js;
 
+    if (evi_depthwise_fits(s)) {
+        evi_depthwise_back_data(crew, k, s, dy, w, end, dx, scratch);
+        return;
+    }
     if (evi_winograd_fits(k, s, EVI_CONV_BACK_DATA)) {
         evi_winograd_back_data(crew, k, s, dy, where, w, packed, end, dx, scratch);
         return;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* A convolution's weights in the order of the tiles. */
 #include "ops/convolve_job.h"
+#include "ops/depthwise.h"
 #include "ops/winograd.h"
 
 /* Panels of mr outputs, each a block of kc terms long: [kc block][panel][term][output]. */
@@ -64,6 +65,8 @@ uint64_t evi_conv_pack_bytes(const evi_kernels *k, const evi_conv_shape *s, int3
 {
     evi_conv_job j;
 
+    if (evi_depthwise_fits(s))
+        return 0;
     if (evi_winograd_fits(k, s, pass))
         return evi_winograd_pack_bytes(k, s, pass);
     evi_conv_set_sizes(&j, k, s, pass);
@@ -75,6 +78,8 @@ void evi_conv_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pass, 
 {
     evi_conv_job j;
 
+    if (evi_depthwise_fits(s))
+        return;
     if (evi_winograd_fits(k, s, pass)) {
         evi_winograd_pack(k, s, pass, w, packed);
         return;

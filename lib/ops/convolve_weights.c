@@ -12,6 +12,7 @@
  * Rows that do not fill whole vectors leave lanes idle.  Then dy is copied too, in rows as long as
  * those of the bordered x, zeros between: a picture becomes one long row for both. */
 #include "ops/convolve_outer.h"
+#include "ops/depthwise.h"
 #include "ops/winograd.h"
 
 #include <string.h>
@@ -298,6 +299,10 @@ void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_
 {
     job j;
 
+    if (evi_depthwise_fits(s)) {
+        evi_depthwise_back_weights(crew, k, s, x, dy, dw, accumulate, scratch);
+        return;
+    }
     if (evi_winograd_fits(k, s, EVI_CONV_BACK_WEIGHTS)) {
         evi_winograd_back_weights(crew, k, s, x, dy, where, dw, accumulate, scratch);
         return;

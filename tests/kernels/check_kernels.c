@@ -18,6 +18,7 @@ typedef struct slot {
 static const slot slots[] = {
     SLOT(tile),
     SLOT(dot_tile),
+    SLOT(stencil),
     SLOT(transpose),
     SLOT(copy_rows),
     SLOT(gather),
@@ -468,6 +469,38 @@ static void dot_tiles(int32_t m, int32_t n)
     expect_near("c", y, z, nc, 4 * REAL_EPS * (4 + (double)(t.planes * t.rows * t.len)));
 }
 
+static void stencils(void)
+{
+    int32_t off[64];
+    const int64_t rows = rnd_in(0, 6), width = rnd_in(1, rnd() % 2 ? 20 : 200);
+    const int64_t ldc = width + rnd_in(0, 3);
+    evk_stencil s = {.rows = rows,
+                     .len = width,
+                     .b_step = rnd_in(1, 90),
+                     .off = off,
+                     .n = rnd() % 2 ? 9 : (int32_t)rnd_in(0, 64),
+                     .flags = (int32_t)rnd_in(0, 3),
+                     .ldc = ldc,
+                     .lo = (evi_real)-0.5,
+                     .hi = (evi_real)0.5};
+    const int64_t nc = rows > 0 ? (rows - 1) * ldc + width : 0;
+
+    set_case("%s stencil %dx%d of %d", k->name, (int)rows, (int)width, s.n);
+    guard_reset();
+    s.b = guard_random(rows > 0 ? (rows - 1) * s.b_step + width + 40 : 0);
+    s.w = guard_random(s.n);
+    s.bias = rnd() % 2 ? guard_random(1) : NULL;
+    for (int32_t t = 0; t < s.n; t++)
+        off[t] = (int32_t)rnd_in(0, 40);
+    evi_real *y = guard_random(nc), *z = guard_copy(y, nc);
+
+    s.c = z;
+    ref->stencil(&s);
+    s.c = y;
+    k->stencil(&s);
+    expect_near("c", y, z, nc, 4 * REAL_EPS * (4 + (double)s.n));
+}
+
 static void all_tiles(void)
 {
     for (int32_t m = 1; m <= k->mr; m++) {
@@ -502,6 +535,7 @@ void check_kernels(const evi_kernels *table)
         optimisers();
         pixels();
         moves();
+        stencils();
     }
     for (int32_t i = 0; i < 4; i++)
         all_tiles();

@@ -6,6 +6,7 @@
 #include "kernels/vector/elements.h"
 #include "kernels/vector/reduce.h"
 #include "kernels/vector/norms.h"
+#include "kernels/vector/stencil.h"
 #include "kernels/vector/winograd_grad.h"
 #include "kernels/vector/winograd.h"
 
@@ -27,6 +28,7 @@ static const evi_kernels table = {
     .dot_few_nr = FEW_N,
     .dot_len = 1024,
     .plane_bytes = TABLE_PLANE_BYTES,
+    .stencil = k_stencil,
     .transpose = k_transpose,
     .copy_rows = k_copy_rows,
     .gather = k_gather,
