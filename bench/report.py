@@ -202,8 +202,12 @@ def write(out, names, docs):
         print("%s: %s" % (s["name"], s["error"]))
     print("table.md, rows.csv, pairs.csv%s in %s" % ("".join(", " + m for m in made), out))
     if docs:
-        for name in made:
-            shutil.copy(os.path.join(out, name), os.path.join(docs, "performance-" + name))
+        for name in ("ratios", "roofline"):
+            parts[name] = "not measured yet"
+            if name + ".svg" in made:
+                shutil.copy(os.path.join(out, name + ".svg"),
+                            os.path.join(docs, "performance-%s.svg" % name))
+                parts[name] = "![%s](performance-%s.svg)" % (name, name)
         fill_page(os.path.join(docs, "performance.md"), parts)
         print("docs/performance.md written")
     return 1 if any(not s["error"].startswith("SKIPPED") for s in failed) else 0

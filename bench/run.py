@@ -32,6 +32,8 @@ class Options:
         p.add_argument("--out", default="")
         p.add_argument("build", nargs="?", default="build")
         a = p.parse_args()
+        if a.quick and a.docs:
+            p.error("--quick runs are too short for --docs")
         self.quick, self.again, self.only_list = a.quick, a.again, a.list
         self.only_report, self.docs, self.pattern, self.pairs = a.report, a.docs, a.rows, a.pairs
         self.threads = [int(t) for t in a.threads.split(",")]

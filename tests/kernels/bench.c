@@ -300,7 +300,7 @@ static void bench_product(const bench *b, const product *p)
     free(r.scratch);
 }
 
-/* ---- kernels that memory bounds: bytes moved a second ------------------------------------------ */
+/* ---- kernels that memory bounds: bytes moved a second -------------------------------------- */
 
 typedef struct stream {
     const evi_kernels *k;
