@@ -18,7 +18,7 @@
 #include <string.h>
 
 enum {
-    UNIT = 1024,          /* pixels of a unit: dot_mr rows of dy of that length stay in L1 */
+    UNIT_VALUES = 8192,   /* of dy in a unit: a tile's rows of that length stay in L1 */
     MAX_SUMS = 16,        /* partial sums */
     SUM_VALUES = 1 << 20, /* their values together, at most, if more than one */
     TASKS = 8,            /* enough for a handful of threads */
@@ -92,21 +92,21 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->values = s->c_out * j->depth;
     j->in_place = j->taps.in_place && j->in_plane < INT32_MAX / 2;
 
-    const int64_t out_h = j->taps.out_h, out_w = j->taps.out_w;
-    j->rows = EVI_MIN(EVI_MAX(UNIT / out_w, 1), out_h);
+    const bool few = j->outputs <= k->dot_few_mr;
+    j->mr = few ? k->dot_few_mr : k->dot_mr;
+    j->nr = few ? k->dot_few_nr : k->dot_nr;
+    const int64_t out_h = j->taps.out_h, out_w = j->taps.out_w, unit = UNIT_VALUES / j->mr;
+    j->rows = EVI_MIN(EVI_MAX(unit / out_w, 1), out_h);
     if (s->pooled) /* both rows of a window */
         j->rows = EVI_MAX(j->rows / 2 * 2, 2);
     j->row_blocks = div_up(out_h, j->rows);
-    j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : UNIT / (out_h * out_w), s->n), 1);
+    j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : unit / (out_h * out_w), s->n), 1);
     j->units = div_up(s->n, j->images) * j->row_blocks;
     j->channel = j->in_place ? j->in_plane : evi_taps_channel(&j->taps, j->rows);
     int64_t room = j->in_place ? INT32_MAX : k->plane_bytes / (int64_t)sizeof(evi_real) / j->images;
     j->chunk = EVI_MAX(EVI_MIN(room / j->channel, j->channels), 1);
 
     j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(MAX_SUMS, j->units), SUM_VALUES / j->values), 1);
-    const bool few = j->outputs <= k->dot_few_mr;
-    j->mr = few ? k->dot_few_mr : k->dot_mr;
-    j->nr = few ? k->dot_few_nr : k->dot_nr;
     j->group_step = EVI_MIN(s->groups, 16);
     j->group_blocks = div_up(s->groups, j->group_step);
     int64_t blocks = EVI_MIN(div_up(TASKS, j->n_sums * j->group_blocks), div_up(j->outputs, 32));
