@@ -3,13 +3,14 @@
  *
  *     dw[k][c] = G^T [ sum over tiles of (A dy A^T)[k] * (B^T d B)[c] ] G
  *
- * For each of the 36 points the sum is a matrix product that runs along tiles.  A block of output
- * and input channels is chosen so that its 36 sums and the transformed tiles of a unit (some tiles,
- * of one or of several pictures) stay together in the second-level cache:
+ * For each of the 36 points the sum is a matrix product that runs along tiles.  It is taken over
+ * blocks of output and input channels, whose 36 sums and transformed tiles stay in the caches (1 to
+ * 5 MB), and over units: some tiles of a picture, or some whole small pictures.
  *
  *     for each unit: transform x, transform dy; for each point: sums += product
  *
- * A task is a block and a range of units; it ends with the transform to 9 weights.  When there are
+ * Larger blocks are transformed less often: with 128 channels a sixth of the time goes there.  A
+ * task is a block and a range of units; it ends with the transform to 9 weights.  When there are
  * few blocks, the units are dealt to partial results, in a number that follows from the shape
  * alone, and these are added in order. */
 #include "ops/winograd_weights.h"
@@ -17,12 +18,12 @@
 #include <string.h>
 
 enum {
-    POINTS = 36,
-    BLOCK = 128,          /* channels of a block, at most */
-    UNIT = 64,            /* tiles of a unit, at most */
+    POINTS = EVK_WINO_POINTS,
+    BLOCK = 128,          /* channels of a block, at most; half where the caches are small */
+    UNIT = 64,            /* tiles of a unit, the same */
     TASKS = 16,           /* enough for a handful of threads */
     MAX_SUMS = 16,        /* partial results */
-    SUM_VALUES = 1 << 21, /* their values together, at most, if more than one */
+    SUM_VALUES = 5 << 18, /* their values together, at most, if more than one */
     GAP = 16,             /* values between points: without, 36 places share a set of the cache */
     PIECE = 4096
 };
