@@ -268,19 +268,13 @@ typedef struct jobs {
     const evi_conv_part *parts;
 } jobs;
 
-static void conv_task(void *arg, int64_t task, int32_t worker)
+/* A task of one phase of the columns: picture `image`, blocks of groups, rows and outputs. */
+static void run_part(const evi_conv_job *j, const evi_conv_part *p, int64_t image, int64_t gb,
+                     int64_t rb, int64_t mb, bool last, evi_real *block)
 {
-    const jobs *js = arg;
-    const evi_conv_job *j = &js->j;
     const evi_conv_shape *s = j->s;
-    int64_t rest = task;
-    const int64_t mb = rest % j->m_blocks, rb = (rest /= j->m_blocks) % j->row_blocks;
-    const int64_t pn = (rest /= j->row_blocks) % j->n_parts;
-    const int64_t gb = (rest /= j->n_parts) % j->group_blocks, image = rest / j->group_blocks;
-    const evi_conv_part *p = &js->parts[pn];
     const int64_t y0 = rb * j->rows, n_rows = EVI_MIN(j->rows, p->taps.out_h - y0);
     const int64_t m0 = mb * j->m_step;
-    evi_real *block = (evi_real *)(void *)(j->scratch + (uint64_t)worker * j->worker_bytes);
     run r = {.j = j, .p = p, .m = EVI_MIN(j->m_step, j->outputs - m0)};
 
     if (n_rows <= 0 || p->taps.out_w <= 0)
@@ -288,7 +282,7 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
     r.buffer = block + j->block_values;
     r.spare = r.buffer + j->tile_values + j->pool_values;
     r.t.a_step = j->mr;
-    if (mb == j->m_blocks - 1 && pn == j->n_parts - 1)
+    if (mb == j->m_blocks - 1 && last)
         look_ahead(&r, image, rb);
     r.t.lo = j->end && j->end->act.kind == EVK_ACT_CLIP ? j->end->act.a : 0;
     r.t.hi = j->end && j->end->act.kind == EVK_ACT_CLIP ? j->end->act.b : (evi_real)INFINITY;
@@ -312,6 +306,21 @@ static void conv_task(void *arg, int64_t task, int32_t worker)
         run_group(&r, j->in + in_at * j->channels * j->in_plane, j->packed + g * j->group_pack, m0,
                   y0, n_rows, block);
     }
+}
+
+/* The phases of the columns follow one another, since they write to the same cache lines. */
+static void conv_task(void *arg, int64_t task, int32_t worker)
+{
+    const jobs *js = arg;
+    const evi_conv_job *j = &js->j;
+    int64_t rest = task;
+    const int64_t mb = rest % j->m_blocks, rb = (rest /= j->m_blocks) % j->row_blocks;
+    const int64_t py = (rest /= j->row_blocks) % j->step_y;
+    const int64_t gb = (rest /= j->step_y) % j->group_blocks, image = rest / j->group_blocks;
+    evi_real *block = (evi_real *)(void *)(j->scratch + (uint64_t)worker * j->worker_bytes);
+
+    for (int64_t pn = py * j->step_x; pn < (py + 1) * j->step_x; pn++)
+        run_part(j, &js->parts[pn], image, gb, rb, mb, pn == j->n_parts - 1, block);
 }
 
 /* ---- outside --------------------------------------------------------------------------------- */
@@ -368,7 +377,7 @@ static void correlate(evi_crew *crew, jobs *js, const void *packed, char *scratc
     }
     evi_conv_spread(j, evi_crew_size(crew));
     js->parts = parts;
-    evi_parallel(crew, j->s->n * j->group_blocks * j->n_parts * j->row_blocks * j->m_blocks,
+    evi_parallel(crew, j->s->n * j->group_blocks * j->step_y * j->row_blocks * j->m_blocks,
                  conv_task, js);
 }
 

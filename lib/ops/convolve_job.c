@@ -108,6 +108,8 @@ static void set_rows(evi_conv_job *j)
         int64_t fixed = evi_taps_channel(&p.taps, 0), each = evi_taps_channel(&p.taps, 1) - fixed;
         int64_t room = j->k->plane_bytes / (int64_t)sizeof(evi_real) / chunk_channels(j, &p);
 
+        if (room - fixed < 3 * each) /* rows copied twice would cost more than the room */
+            room *= 2;
         j->channel_rows = EVI_MIN(j->channel_rows, EVI_MAX((room - fixed) / EVI_MAX(each, 1), 1));
     }
     if (j->s->pooled && j->pass == EVI_CONV_FORWARD)
@@ -165,7 +167,7 @@ void evi_conv_spread(evi_conv_job *j, int32_t n_workers)
 {
     const int64_t tallest = j->row_blocks * j->rows, goal = n_workers > 1 ? 6 * n_workers : 1;
     j->n_workers = n_workers;
-    const int64_t others = j->s->n * j->n_parts * j->m_blocks * j->group_blocks;
+    const int64_t others = j->s->n * j->step_y * j->m_blocks * j->group_blocks;
 
     if (others * j->row_blocks >= goal)
         return;
