@@ -162,12 +162,13 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s, int
  * The transforms of a tile and a channel cost as much as TRANSFORMS multiply-adds each. */
 static bool is_faster(const evi_kernels *k, const evi_conv_shape *s, int32_t pass)
 {
-    enum { TRANSFORMS = 350 };
+    enum { TRANSFORMS = 350, FEW_COLUMNS = 12 /* fewer wait for U */ };
     job j;
 
     set_shape(&j, k, s, pass);
     const int64_t rows = div_up(j.out_h, 4), row = div_up(j.out_w, 4);
-    const double products = (double)(div_up(rows * row, k->lanes) * k->lanes) * POINTS;
+    const int64_t columns = EVI_MAX(div_up(rows * row, k->lanes) * k->lanes, FEW_COLUMNS);
+    const double products = (double)columns * POINTS;
     const double lanes = (double)(rows * div_up(row, k->lanes) * k->lanes) * TRANSFORMS;
     const double pair = (double)(j.channels * j.outputs);
     const double wino = products * pair + lanes * (double)(j.channels + j.outputs);
