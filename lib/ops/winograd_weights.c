@@ -35,6 +35,7 @@ typedef struct job {
     const uint8_t *where;
     evi_real *dw, *sums;
     bool accumulate;
+    bool swap;                /* sums are [c][k]: the side with more channels fills vectors */
     int64_t dy_h, dy_w;       /* of a plane of dy as it lies in memory */
     int64_t tiles_y, tiles_x; /* of a picture */
     int64_t run, runs;        /* a unit: `run` tiles side by side, */
@@ -45,7 +46,7 @@ typedef struct job {
     int64_t k_point, c_point, u_point; /* distance of points there */
     int64_t n_sums, values;
     int64_t z_values, pool_values, worker_values;
-    int32_t *off; /* of tiles in V */
+    int32_t *off; /* of tiles in V, or in D when swapped */
     evi_real *scratch;
 } job;
 
@@ -93,10 +94,10 @@ static void set_places(job *j)
 
     j->kd = round_to(j->kb, GAP);
     j->cd = round_to(j->cb, GAP);
-    j->ud = j->cd;
+    j->ud = j->swap ? j->kd : j->cd;
     j->k_point = tiles * j->kd + GAP;
     j->c_point = tiles * j->cd + GAP;
-    j->u_point = j->kb * j->ud + GAP;
+    j->u_point = (j->swap ? j->cb : j->kb) * j->ud + GAP;
     j->z_values = round_to((4 * j->rows + 2) * (4 * j->run + 2) * lanes, GAP);
     j->pool_values = j->s->pooled ? round_to(lanes * 2 * 4 * j->run, GAP) : 0;
     j->worker_values = j->z_values + j->pool_values +
@@ -121,6 +122,7 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->cb = EVI_MIN(round_to(share(s->c_in, block), k->grad_lanes), s->c_in);
     j->k_blocks = div_up(s->c_out, j->kb);
     j->c_blocks = div_up(s->c_in, j->cb);
+    j->swap = s->c_out > s->c_in && s->c_in <= 2 * k->lanes;
     set_unit(j, large ? UNIT : UNIT / 2);
     j->n_sums = EVI_MIN(div_up(TASKS, j->k_blocks * j->c_blocks), SUM_VALUES / j->values);
     j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(j->n_sums, MAX_SUMS), j->units), 1);
@@ -341,22 +343,27 @@ static void transform_unit(const job *j, const unit *u, const unit *after, int64
     }
 }
 
-static void multiply(const job *j, int64_t tiles, int64_t kn, int64_t cn, bool add, const place *p)
+/* sums[m][n] += product of two sides, one of them V and the other D, for all points. */
+static void multiply(const job *j, int64_t tiles, int64_t m, int64_t n, bool add, const place *p)
 {
     const int64_t few_n = j->k->nr + j->k->lanes; /* better at once than a tile and one vector */
-    evk_tile t = {
-        .k = tiles, .a_step = j->kd, .off = j->off, .ldc = j->ud, .flags = add ? EVK_TILE_ADD : 0};
+    const evi_real *a = j->swap ? p->v : p->d, *b = j->swap ? p->d : p->v;
+    evk_tile t = {.k = tiles,
+                  .a_step = j->swap ? j->cd : j->kd,
+                  .off = j->off,
+                  .ldc = j->ud,
+                  .flags = add ? EVK_TILE_ADD : 0};
 
     for (int64_t point = 0; point < POINTS; point++) {
-        for (int64_t q = 0; q < cn; q += t.n) {
-            const bool few = cn - q > j->k->nr && cn - q <= few_n && few_n <= j->k->few_nr;
+        for (int64_t q = 0; q < n; q += t.n) {
+            const bool few = n - q > j->k->nr && n - q <= few_n && few_n <= j->k->few_nr;
             const int64_t mr = few ? j->k->few_mr : j->k->mr;
 
-            t.n = (int32_t)EVI_MIN(few ? few_n : j->k->nr, cn - q);
-            t.b = p->v + point * j->c_point + q;
-            for (int64_t i = 0; i < kn; i += t.m) {
-                t.m = (int32_t)EVI_MIN(mr, kn - i);
-                t.a = p->d + point * j->k_point + i;
+            t.n = (int32_t)EVI_MIN(few ? few_n : j->k->nr, n - q);
+            t.b = b + point * (j->swap ? j->k_point : j->c_point) + q;
+            for (int64_t i = 0; i < m; i += t.m) {
+                t.m = (int32_t)EVI_MIN(mr, m - i);
+                t.a = a + point * (j->swap ? j->c_point : j->k_point) + i;
                 t.c = p->u + point * j->u_point + i * j->ud + q;
                 j->k->tile(&t);
             }
@@ -364,16 +371,24 @@ static void multiply(const job *j, int64_t tiles, int64_t kn, int64_t cn, bool a
     }
 }
 
-/* From 36 sums to 9 weights. */
+/* From 36 sums to 9 weights: kn x cn of them. */
 static void finish(const job *j, const place *p, int64_t kn, int64_t cn, bool add, evi_real *to)
 {
-    j->k->grad_end((kn - 1) * j->ud + cn, p->u, j->u_point, p->g, j->u_point);
-    for (int64_t i = 0; i < kn; i++, to += j->s->c_in * 9) {
-        evi_real *row = add ? p->v : to;
+    const int64_t m = j->swap ? cn : kn, n = j->swap ? kn : cn, line = j->s->c_in * 9;
+    const int64_t step = j->swap ? line : 9;
+    evi_real *row = p->v;
 
-        j->k->transpose(9, cn, p->g + i * j->ud, j->u_point, row, 9);
-        if (add)
-            j->k->add(9 * cn, to, row, to);
+    j->k->grad_end((m - 1) * j->ud + n, p->u, j->u_point, p->g, j->u_point);
+    for (int64_t i = 0; i < m; i++) {
+        evi_real *first = to + i * (j->swap ? 9 : line);
+
+        j->k->transpose(9, n, p->g + i * j->ud, j->u_point, row, 9);
+        if (!add)
+            j->k->copy_rows(n, 9, row, 9, first, step);
+        else if (!j->swap)
+            j->k->add(9 * n, first, row, first);
+        for (int64_t q = 0; add && j->swap && q < n; q++)
+            j->k->add(9, first + q * step, row + q * 9, first + q * step);
     }
 }
 
@@ -391,7 +406,7 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
         const unit u = unit_of(j, i), after = unit_of(j, EVI_MIN(i + 1, j->units - 1));
 
         transform_unit(j, &u, &after, k0, kn, c0, cn, &p);
-        multiply(j, u.images * u.rows * u.run, kn, cn, i > u0, &p);
+        multiply(j, u.images * u.rows * u.run, j->swap ? cn : kn, j->swap ? kn : cn, i > u0, &p);
     }
     finish(j, &p, kn, cn, j->n_sums == 1 && j->accumulate, to + (k0 * j->s->c_in + c0) * 9);
 }
@@ -447,7 +462,7 @@ void evi_winograd_back_weights(evi_crew *crew, const evi_kernels *k, const evi_c
     j.sums = (evi_real *)(void *)((char *)scratch + offsets_bytes(&j));
     j.scratch = (evi_real *)(void *)((char *)j.sums + sums_bytes(&j));
     for (int64_t t = 0; t < j.run * j.rows * j.images; t++)
-        j.off[t] = (int32_t)(t * j.cd);
+        j.off[t] = (int32_t)(t * (j.swap ? j.kd : j.cd));
     evi_parallel(crew, j.n_sums * j.k_blocks * j.c_blocks, weights_task, &j);
     if (j.n_sums > 1)
         evi_parallel(crew, div_up(j.values, PIECE), sums_task, &j);
