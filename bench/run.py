@@ -168,6 +168,7 @@ def run_row(o, row):
             state["solo"] = run(row.ours)
         else:
             modes = choose_modes(row, state)
+            store_state(path, state)
             while len(state.setdefault("pairs", [])) < wanted:
                 state["pairs"].append(one_pair(row, modes))
                 store_state(path, state)
