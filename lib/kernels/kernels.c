@@ -9,6 +9,7 @@ const evi_kernels evk_ref_table = {
     .lanes = 1,
     .mr = 4,
     .nr = 16,
+    .pool_tile = evk_ref_pool_tile,
     .few_mr = 4,
     .few_nr = 16,
     .kc = 384,

@@ -63,6 +63,28 @@ typedef struct evk_tile {
     evi_real lo, hi;
 } evk_tile;
 
+/* The same sums s for two rows of a picture, of n columns (even), and a 2x2 max pool:
+ *     s[i][r][j] = sum over p < k of a[p*a_step + i] * b[off[p] + r*down + j],  i < m, r < 2, j < n
+ *     y[i*ldy + j] = largest of s[i][0][2j], s[i][0][2j+1], s[i][1][2j], s[i][1][2j+1],  j < n/2
+ * with bias[i] added before, as max_pool2 (where: also ldy between channels; may be NULL), or as
+ * max_pool2_relu when `positive` is set; then EVK_TILE_CLIP as above.
+ * m <= few_mr, n <= few_nr/2. */
+typedef struct evk_pool_tile {
+    int64_t k;
+    const evi_real *a;
+    int64_t a_step;
+    const evi_real *b;
+    int64_t down;
+    const int32_t *off;
+    evi_real *y;
+    uint8_t *where;
+    int64_t ldy;
+    int32_t m, n;
+    const evi_real *bias; /* m values, or NULL */
+    int32_t flags, positive;
+    evi_real lo, hi;
+} evk_pool_tile;
+
 /* c[i*ldc + j] = sum over s < planes, r < rows, x < len of
  *     a[i*lda + s*a_plane + r*a_step + x] * b[off[j] + s*b_plane + r*b_step + x]
  * (added to the old c with EVK_TILE_ADD),  i < m, j < n.  For products whose two operands both run
@@ -229,6 +251,7 @@ typedef struct evi_kernels {
     int32_t kc;             /* a sum longer than kc is cut every kc terms; the parts are added in
                                order.  The same number everywhere, since it decides the bits. */
     int32_t nc;             /* columns of b packed at a time, a multiple of nr and few_nr */
+    void (*pool_tile)(const evk_pool_tile *t);
     void (*dot_tile)(const evk_dot_tile *t);
     int32_t dot_mr, dot_nr, dot_few_mr, dot_few_nr;
     int32_t dot_len;     /* terms of a dot sum at a time; decides bits, the same everywhere */

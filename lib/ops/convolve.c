@@ -29,6 +29,7 @@ typedef struct run {
     int64_t ld;       /* between its channels */
     evi_real *pooled; /* of a pooled shape: where its results go; `out` is scratch then */
     uint8_t *where;
+    bool pool_tiles;
     bool relu_late, end_late; /* the relu, or bias and activation, come behind the pool */
     const evi_real *late_bias;
     const evi_real *a; /* panels of this kc block, from the block's first output */
@@ -162,6 +163,41 @@ static void pool_rows(const run *r, int64_t y, int64_t n_rows)
     }
 }
 
+/* Rows and their pool in one go. */
+static void run_pool_tiles(run *r, const evi_real *b, int64_t n_rows)
+{
+    const evi_conv_job *j = r->j;
+    const int64_t pitch = r->p->taps.pitch, w = r->p->taps.out_w, step = j->k->few_mr;
+    const evk_act *act = j->end ? &j->end->act : NULL;
+    evk_pool_tile t = {.k = r->t.k,
+                       .a_step = r->t.a_step,
+                       .down = pitch,
+                       .off = r->t.off,
+                       .ldy = j->out_plane,
+                       .flags = act && act->kind == EVK_ACT_CLIP ? EVK_TILE_CLIP : 0,
+                       .positive = act && act->kind == EVK_ACT_RELU,
+                       .lo = r->t.lo,
+                       .hi = r->t.hi};
+
+    for (int64_t y = 0; y < n_rows; y += 2) {
+        for (int64_t x = 0; x < w; x += r->p->row_tile) {
+            const int64_t to = y / 2 * (w / 2) + x / 2;
+
+            t.b = b + y * pitch + x;
+            t.n = (int32_t)EVI_MIN(r->p->row_tile, w - x);
+            for (int64_t i = 0; i < r->m; i += step) {
+                t.m = (int32_t)EVI_MIN(step, r->m - i);
+                t.a = r->a + i / j->mr * j->mr * t.k + i % j->mr;
+                t.bias = r->bias ? r->bias + i : NULL;
+                t.y = r->pooled + i * j->out_plane + to;
+                t.where = r->where ? r->where + i * j->out_plane + to : NULL;
+                j->k->pool_tile(&t);
+            }
+            evi_ahead_some(&r->ahead);
+        }
+    }
+}
+
 /* The rows of one block of terms; of the last one, what is to be pooled. */
 static void run_rows(run *r, const evi_real *b, int64_t n_rows)
 {
@@ -169,6 +205,10 @@ static void run_rows(run *r, const evi_real *b, int64_t n_rows)
 
     if (!r->pooled) {
         run_block(r, b, n_rows);
+        return;
+    }
+    if (r->pool_tiles) {
+        run_pool_tiles(r, b, n_rows);
         return;
     }
     for (int64_t y = 0; y < n_rows; y += j->pool_rows) {
@@ -199,7 +239,14 @@ static void set_late(run *r)
 {
     const evi_conv_end *end = r->j->end;
 
-    if (end == NULL || (end->act.kind != EVK_ACT_NONE && !clips(&end->act)))
+    r->pool_tiles = r->p->pool_tiles;
+    if (end == NULL)
+        return;
+    if (end->act.kind != EVK_ACT_NONE && !clips(&end->act)) {
+        r->pool_tiles = false;
+        return;
+    }
+    if (r->pool_tiles)
         return;
     if (r->where) {
         r->relu_late = end->act.kind == EVK_ACT_RELU;

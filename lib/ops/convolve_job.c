@@ -36,6 +36,14 @@ static void set_tiles(const evi_conv_job *j, evi_conv_part *p)
 
     p->flat = p->taps.pitch == p->taps.out_w || flat * (pools ? 1 : 1.05) <= by_row;
     p->row_tile = evi_div_up(vectors, tiles) * lanes;
+    /* The tile of few rows, half of it above the other half: only rows, and one part of the sum. */
+    const int64_t half = j->k->few_nr / 2 / lanes;
+    const int64_t halves = evi_div_up(vectors, EVI_MAX(half, 1));
+
+    p->pool_tiles =
+        pools && half > 0 && p->depth <= j->k->kc && 10 * p->taps.out_w >= 8 * vectors * lanes;
+    if (p->pool_tiles)
+        p->row_tile = evi_div_up(evi_div_up(vectors, halves) * lanes, 2) * 2;
 }
 
 void evi_conv_set_part(const evi_conv_job *j, int64_t number, int64_t pack_at, evi_conv_part *p)

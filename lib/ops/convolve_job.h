@@ -14,8 +14,8 @@ typedef struct evi_conv_part {
     int64_t depth;   /* channels * taps: the length of the sum */
     int64_t pack_at; /* its weights within a group's */
     int32_t *off;    /* for each term, relative to the first channel of its block of kc */
-    bool in_place, flat;
-    int64_t row_tile; /* columns of a tile when rows are cut one by one */
+    bool in_place, flat, pool_tiles; /* pool_tiles: a pool's windows never leave the tile */
+    int64_t row_tile;                /* columns of a tile when rows are cut one by one */
 } evi_conv_part;
 
 typedef struct evi_conv_job {

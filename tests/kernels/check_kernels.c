@@ -17,6 +17,7 @@ typedef struct slot {
     }
 static const slot slots[] = {
     SLOT(tile),
+    SLOT(pool_tile),
     SLOT(dot_tile),
     SLOT(stencil),
     SLOT(transpose),
@@ -435,6 +436,59 @@ static void tiles(int32_t m, int32_t n)
     expect_near("c", y, z, nc, 4 * REAL_EPS * (4 + (double)depth));
 }
 
+/* Against the tile and the pool of the same table: the same bits. */
+static void pool_tiles(int32_t m, int32_t n)
+{
+    int32_t off[64];
+    const int64_t depth = rnd_in(0, 40), ldy = n / 2 + rnd_in(0, 2), ny = (m - 1) * ldy + n / 2;
+    evk_pool_tile t = {.k = depth,
+                       .a_step = m + rnd_in(0, 2),
+                       .down = rnd_in(0, 30),
+                       .off = off,
+                       .ldy = ldy,
+                       .m = m,
+                       .n = n,
+                       .flags = rnd() % 2 ? EVK_TILE_CLIP : 0,
+                       .positive = rnd() % 2,
+                       .lo = (evi_real)-0.5,
+                       .hi = (evi_real)0.5};
+    evk_tile plain = {.k = depth, .a_step = t.a_step, .off = off, .ldc = n, .m = m, .n = n};
+
+    set_case("%s pool_tile %dx%d k %d", k->name, m, n, (int)depth);
+    guard_reset();
+    t.a = plain.a = guard_random(depth > 0 ? (depth - 1) * t.a_step + m : 0);
+    t.b = plain.b = guard_random(n + 20 + t.down);
+    t.bias = plain.bias = rnd() % 2 ? guard_random(m) : NULL;
+    for (int64_t p = 0; p < depth; p++)
+        off[p] = (int32_t)rnd_in(0, 20);
+    evi_real *y = guard_random(ny), *z = guard_copy(y, ny);
+    evi_real *above = guard_random((int64_t)m * n), *below = guard_random((int64_t)m * n);
+    uint8_t *at = guard_bytes(2 * ny), *want = at + ny;
+
+    memset(at, 9, (size_t)(2 * ny));
+    plain.c = above;
+    k->tile(&plain);
+    plain.b = t.b + t.down;
+    plain.c = below;
+    k->tile(&plain);
+    for (int32_t i = 0; i < m; i++) {
+        (t.positive ? k->max_pool2_relu : k->max_pool2)(n / 2, above + i * n, below + i * n,
+                                                        z + i * ldy, want + i * ldy);
+        for (int32_t j = 0; j < n / 2 && t.flags; j++)
+            z[i * ldy + j] = (evi_real)fmin(0.5, fmax(-0.5, (double)z[i * ldy + j]));
+    }
+    t.y = y;
+    t.where = at;
+    k->pool_tile(&t);
+    expect_near("y", y, z, ny, 0);
+    expect_same("where", at, want, ny);
+    t.where = NULL;
+    k->pool_tile(&t);
+    expect_near("y without where", y, z, ny, 0);
+    ref->pool_tile(&t);
+    expect_near("y of the reference", y, z, ny, 4 * REAL_EPS * (4 + (double)depth));
+}
+
 static void dot_tiles(int32_t m, int32_t n)
 {
     int32_t off[8];
@@ -506,6 +560,10 @@ static void all_tiles(void)
     for (int32_t m = 1; m <= k->mr; m++) {
         for (int32_t n = 1; n <= (m <= k->few_mr ? k->few_nr : k->nr); n++)
             tiles(m, n);
+    }
+    for (int32_t m = 1; m <= k->few_mr; m++) {
+        for (int32_t n = 2; n <= k->few_nr / 2; n += 2)
+            pool_tiles(m, n);
     }
     for (int32_t round = 0; round < 40; round++) {
         for (int32_t m = 1; m <= k->dot_mr; m++) {

@@ -28,6 +28,31 @@ void evk_ref_tile(const evk_tile *t)
     }
 }
 
+void evk_ref_pool_tile(const evk_pool_tile *t)
+{
+    for (int32_t i = 0; i < t->m; i++) {
+        for (int32_t j = 0; j < t->n / 2; j++) {
+            evi_real v[4] = {0};
+            uint8_t *where = t->where ? t->where + i * t->ldy + j : NULL;
+            evi_real *y = t->y + i * t->ldy + j;
+
+            for (int32_t q = 0; q < 4; q++) {
+                const evi_real *b = t->b + q / 2 * t->down + 2 * j + q % 2;
+
+                for (int64_t p = 0; p < t->k; p++)
+                    v[q] += t->a[p * t->a_step + i] * b[t->off[p]];
+                if (t->bias)
+                    v[q] += t->bias[i];
+            }
+            if (t->positive)
+                evk_ref_max_pool2_relu(1, v, v + 2, y, where);
+            else
+                evk_ref_max_pool2(1, v, v + 2, y, where);
+            *y = (t->flags & EVK_TILE_CLIP) ? clip(*y, t->lo, t->hi) : *y;
+        }
+    }
+}
+
 void evk_ref_dot_tile(const evk_dot_tile *t)
 {
     for (int32_t i = 0; i < t->m; i++) {

@@ -6,6 +6,7 @@
 #include "kernels/kernels.h"
 
 void evk_ref_tile(const evk_tile *t);
+void evk_ref_pool_tile(const evk_pool_tile *t);
 void evk_ref_dot_tile(const evk_dot_tile *t);
 void evk_ref_stencil(const evk_stencil *s);
 void evk_ref_transpose(int64_t m, int64_t n, const evi_real *x, int64_t ldx, evi_real *y,

@@ -5,6 +5,7 @@
 #include "kernels/vector/math.h"
 #include "kernels/vector/elements.h"
 #include "kernels/vector/reduce.h"
+#include "kernels/vector/pool_tile.h"
 #include "kernels/vector/norms.h"
 #include "kernels/vector/stencil.h"
 #include "kernels/vector/winograd_grad.h"
@@ -17,6 +18,7 @@ static const evi_kernels table = {
     .lanes = VL,
     .mr = TILE_M,
     .nr = TILE_N * VL,
+    .pool_tile = pool_tile,
     .few_mr = FEW_M,
     .few_nr = FEW_N * VL,
     .kc = 384,
