@@ -185,7 +185,7 @@ static inline vf v_slide(vf v, float x)
     return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(_mm512_set1_ps(x)),
                                                    _mm512_castps_si512(v), 1));
 }
-/* A store to what the caches need not keep.  Vectors are whole lines here, and only then it pays. */
+/* A store to what the caches need not keep.  Vectors are whole lines here: only then it pays. */
 static inline int v_can_store_past(const float *p)
 {
     return (uintptr_t)p % 64 == 0;
