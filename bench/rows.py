@@ -8,6 +8,7 @@ ORT = os.path.join(HERE, "peers", "ort.js")
 INFER_MODES = ("eager", "eager_cl", "script", "script_cl")
 TRAIN_MODES = ("default", "cl")
 SLOW = "runs of seconds: fewer pairs"
+SECOND = "the slower peer: fewer pairs"
 
 
 class Row:
@@ -30,25 +31,25 @@ def infer_rows(o, net, size, batch, threads, torch, pairs):
     """Inference against ONNX Runtime and, where asked for, PyTorch."""
     what = ["--net", net] if net == "generator" else ["--arch", net[4:]]
     common = what + ["--size", str(size), "--batch", str(batch), "--threads", str(threads)]
-    ours = [o.program("infer"), *common, "--seconds", seconds(o, 2), "--json"]
+    ours = [o.program("infer"), *common, "--seconds", seconds(o, 0.7), "--json"]
     file = o.model_file(net)
     head = "infer.%s.b%d.t%d" % (net.lower(), batch, threads)
     title = "inference %s, %dx%d, batch %d" % (net, size, size, batch)
     note = SLOW if pairs < 7 else ""
     shape = "%d,3,%d,%d" % (batch, size, size)
-    ort = {"default": [o.node, ORT, file, str(threads), seconds(o, 2), shape]}
+    ort = {"default": [o.node, ORT, file, str(threads), seconds(o, 0.7), shape]}
     yield Row(head + ".ort", title, threads, "ort", ours, ort, pairs, note=note,
               model=(file, what + ["--size", str(size)]))
     if torch:
         modes = {m: [o.python, TORCH, "infer", net, "--mode", m, "--batch", str(batch), "--size",
-                     str(size), "--threads", str(threads), "--seconds", seconds(o, 2)]
+                     str(size), "--threads", str(threads), "--seconds", seconds(o, 0.7)]
                  for m in INFER_MODES}
-        yield Row(head + ".torch", title, threads, "torch", ours, modes, pairs, note=note)
+        yield Row(head + ".torch", title, threads, "torch", ours, modes, 3, note=SECOND)
 
 
 def train_rows(o, number, batch, threads, pairs):
     common = ["--batch", str(batch), "--size", "224", "--threads", str(threads), "--seconds",
-              seconds(o, 4)]
+              seconds(o, 2)]
     ours = [o.program("train"), "--arch", str(number), *common, "--json"]
     modes = {m: [o.python, TORCH, "train", "Arch%d" % number, "--mode", m, *common]
              for m in TRAIN_MODES}
@@ -58,7 +59,7 @@ def train_rows(o, number, batch, threads, pairs):
 
 
 def cyclegan_rows(o, size, threads, pairs):
-    common = ["--size", str(size), "--threads", str(threads), "--seconds", seconds(o, 4)]
+    common = ["--size", str(size), "--threads", str(threads), "--seconds", seconds(o, 3)]
     ours = [o.program("cyclegan_step"), *common, "--json"]
     modes = {m: [o.python, TORCH, "cyclegan", "--mode", m, *common, "--least", "2"]
              for m in TRAIN_MODES}
@@ -97,18 +98,18 @@ def all_rows(o):
         rows += solo_rows(o, t)
         for n in range(1, 12):
             torch = n in (1, 3, 5, 8, 11)
-            rows += infer_rows(o, "Arch%d" % n, 224, 1, t, torch, 7 if n < 9 else 5)
+            rows += infer_rows(o, "Arch%d" % n, 224, 1, t, torch, 7)
         for n in (1, 3, 5, 8):
             for batch in (8, 32):
                 rows += infer_rows(o, "Arch%d" % n, 224, batch, t, n in (5, 8), 7)
         for batch in (8, 32):
             rows += infer_rows(o, "Arch11", 224, batch, t, False, 3)
-        rows += infer_rows(o, "generator", 256, 1, t, True, 5)
+        rows += infer_rows(o, "generator", 256, 1, t, True, 7)
         for n in (1, 5, 8, 11):
             rows += load_rows(o, n, t)
-        for n, pairs in ((1, 7), (3, 7), (5, 7), (8, 5)):
+        for n, pairs in ((1, 7), (3, 7), (5, 7), (8, 3)):
             rows += train_rows(o, n, 32, t, pairs)
         rows += train_rows(o, 11, 8, t, 3)
-        rows += cyclegan_rows(o, 128, t, 5)
+        rows += cyclegan_rows(o, 128, t, 3)
         rows += cyclegan_rows(o, 256, t, 3)
     return rows
