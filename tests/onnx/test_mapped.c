@@ -17,7 +17,7 @@ static const char *path_of(const char *name)
     return path;
 }
 
-/* ---- a model of some 1.5 MiB, its file, its answer --------------------------------------------- */
+/* ---- a model of some 1.5 MiB, its file, its answer ------------------------------------------- */
 
 static ev_status draw(ev_context *ctx, ev_model **out)
 {
