@@ -11,25 +11,24 @@ INLINE void pool_tile_run(const evk_pool_tile *t, const int m, const int v, cons
     const float *a = t->a, *b = t->b;
     vf sum[MAX_M][MAX_N];
 
-    UNROLL for (int i = 0; i < m; i++)
-    {
-        UNROLL for (int j = 0; j < 2 * v; j++) sum[i][j] = v_zero();
+    UNROLL for (int i = 0; i < m; i++) {
+        UNROLL for (int j = 0; j < 2 * v; j++)
+            sum[i][j] = v_zero();
     }
     for (int64_t p = 0; p < t->k; p++) {
         const float *row = b + t->off[p];
         vf bv[MAX_N];
 
-        UNROLL for (int j = 0; j < 2 * v; j++)
-        {
+        UNROLL for (int j = 0; j < 2 * v; j++) {
             const float *at = row + (j < v ? j * VL : down + (j - v) * VL);
 
             bv[j] = full || j % v < v - 1 ? v_load(at) : v_load_t(at, tail);
         }
-        UNROLL for (int i = 0; i < m; i++)
-        {
+        UNROLL for (int i = 0; i < m; i++) {
             const vf av = v_held(v_set(a[i]));
 
-            UNROLL for (int j = 0; j < 2 * v; j++) sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+            UNROLL for (int j = 0; j < 2 * v; j++)
+                sum[i][j] = v_fma(av, bv[j], sum[i][j]);
         }
         a += t->a_step;
     }
@@ -41,12 +40,10 @@ INLINE void pool_tile_run(const evk_pool_tile *t, const int m, const int v, cons
     float *y = t->y;
     uint8_t *where = t->where;
 
-    UNROLL for (int i = 0; i < m; i++)
-    {
+    UNROLL for (int i = 0; i < m; i++) {
         const vf shift = bias ? v_set(bias[i]) : v_zero();
 
-        UNROLL for (int j = 0; j < v; j += 2)
-        {
+        UNROLL for (int j = 0; j < v; j += 2) {
             const int next = j + 1 < v, count = n - j / 2 * VL < VL ? n - j / 2 * VL : VL;
             float *to = y + i * ldy + j / 2 * VL;
             windows w;
@@ -58,7 +55,8 @@ INLINE void pool_tile_run(const evk_pool_tile *t, const int m, const int v, cons
                 uint8_t at[VL], *from = where + i * ldy + j / 2 * VL;
 
                 if (bias) {
-                    UNROLL for (int q = 0; q < 4; q++) w.v[q] = v_add(w.v[q], shift);
+                    UNROLL for (int q = 0; q < 4; q++)
+                        w.v[q] = v_add(w.v[q], shift);
                 }
                 pool_step(&w, positive, &best, &place);
                 v_to_bytes(count == VL ? from : at, place);
@@ -92,25 +90,15 @@ INLINE void pool_tile_run(const evk_pool_tile *t, const int m, const int v, cons
 #define POOL_TILES(M) POOL_TILE(M, 1) POOL_TILE(M, 2) POOL_TILE(M, 3)
 
 #if FEW_M == 4
-POOL_TILES(1)
-POOL_TILES(2)
-POOL_TILES(3) POOL_TILES(4)
-#define POOL_NAMES                                                          \
-    {NAME3(pool_tile_, 1)}, {NAME3(pool_tile_, 2)}, {NAME3(pool_tile_, 3)}, \
-    {                                                                       \
-        NAME3(pool_tile_, 4)                                                \
-    }
+POOL_TILES(1) POOL_TILES(2) POOL_TILES(3) POOL_TILES(4)
+#define POOL_NAMES \
+    {NAME3(pool_tile_, 1)}, {NAME3(pool_tile_, 2)}, {NAME3(pool_tile_, 3)}, {NAME3(pool_tile_, 4)}
 #else
-POOL_TILES(1)
-POOL_TILES(2)
-#define POOL_NAMES           \
-    {NAME3(pool_tile_, 1)},  \
-    {                        \
-        NAME3(pool_tile_, 2) \
-    }
+POOL_TILES(1) POOL_TILES(2)
+#define POOL_NAMES {NAME3(pool_tile_, 1)}, {NAME3(pool_tile_, 2)}
 #endif
 
-    static void pool_tile(const evk_pool_tile *t)
+static void pool_tile(const evk_pool_tile *t)
 {
     static void (*const run[FEW_M][3])(const evk_pool_tile *) = {POOL_NAMES};
 

@@ -36,7 +36,8 @@ static void wino_in_rows(const evk_wino_in *s, int64_t x, int64_t low, int64_t h
     int64_t i = 0;
 
     for (; i < low; i += VL) {
-        UNROLL for (int r = 0; r < 6; r++) v_store(line[r] + i, v_zero());
+        UNROLL for (int r = 0; r < 6; r++)
+            v_store(line[r] + i, v_zero());
     }
     i = low;
     for (int r = 0; r < 6; r++) {
@@ -47,21 +48,23 @@ static void wino_in_rows(const evk_wino_in *s, int64_t x, int64_t low, int64_t h
         vf d[6], o[6];
 
         if (i + VL <= high) {
-            UNROLL for (int r = 0; r < 6; r++) d[r] = v_load(row[r]);
+            UNROLL for (int r = 0; r < 6; r++)
+                d[r] = v_load(row[r]);
         } else {
             const vt tail = v_tail((int)(high - i));
 
-            UNROLL for (int r = 0; r < 6; r++) d[r] = v_load_t(row[r], tail);
+            UNROLL for (int r = 0; r < 6; r++)
+                d[r] = v_load_t(row[r], tail);
         }
         wino_in_axis(d, o);
-        UNROLL for (int r = 0; r < 6; r++)
-        {
+        UNROLL for (int r = 0; r < 6; r++) {
             v_store(line[r] + i, o[r]);
             row[r] += jump[r];
         }
     }
     for (; i < end; i += VL) {
-        UNROLL for (int r = 0; r < 6; r++) v_store(line[r] + i, v_zero());
+        UNROLL for (int r = 0; r < 6; r++)
+            v_store(line[r] + i, v_zero());
     }
 }
 
@@ -98,11 +101,13 @@ static void k_wino_in(const evk_wino_in *s)
                 wino_columns(line[r] + 4 * t, d);
                 wino_in_axis(d, o);
                 if (t + VL <= n) {
-                    UNROLL for (int c = 0; c < 6; c++) v_store(v + c * s->step, o[c]);
+                    UNROLL for (int c = 0; c < 6; c++)
+                        v_store(v + c * s->step, o[c]);
                 } else {
                     const vt tail = v_tail((int)(n - t));
 
-                    UNROLL for (int c = 0; c < 6; c++) v_store_t(v + c * s->step, tail, o[c]);
+                    UNROLL for (int c = 0; c < 6; c++)
+                        v_store_t(v + c * s->step, tail, o[c]);
                 }
             }
         }
@@ -138,8 +143,7 @@ INLINE void wino_store(const evk_wino_out *s, const vf *y, float *to, int64_t n)
     v_zip(y[1], y[3], &b0, &b1);
     v_zip(a0, b0, &o[0], &o[1]);
     v_zip(a1, b1, &o[2], &o[3]);
-    UNROLL for (int q = 0; q < 4; q++, to += VL, n -= VL)
-    {
+    UNROLL for (int q = 0; q < 4; q++, to += VL, n -= VL) {
         if (n >= VL) {
             if (s->flags & EVK_TILE_ADD)
                 o[q] = v_add(v_load(to), o[q]);
@@ -158,7 +162,8 @@ INLINE vf wino_best(const vf *v)
 {
     vf best = v[0];
 
-    UNROLL for (int j = 1; j < 4; j++) best = v_pick(v_nan(best), best, v_max(best, v[j]));
+    UNROLL for (int j = 1; j < 4; j++)
+        best = v_pick(v_nan(best), best, v_max(best, v[j]));
     return best;
 }
 
@@ -166,8 +171,7 @@ INLINE vf wino_place(const evk_wino_out *s, const vf *v)
 {
     vf best = v[0], place = v_zero();
 
-    UNROLL for (int j = 1; j < 4; j++)
-    {
+    UNROLL for (int j = 1; j < 4; j++) {
         const vm m = v_beats(v[j], best);
 
         best = v_pick(m, v[j], best);
@@ -186,8 +190,7 @@ INLINE void wino_store_pooled(const evk_wino_out *s, const vf *y0, const vf *y1,
     v_zip(wino_best(left), wino_best(right), &o[0], &o[1]);
     if (s->where)
         v_zip(wino_place(s, left), wino_place(s, right), &at[0], &at[1]);
-    UNROLL for (int q = 0; q < 2; q++, x += VL)
-    {
+    UNROLL for (int q = 0; q < 2; q++, x += VL) {
         const int64_t n = EVI_MIN(s->width - x, VL);
 
         if (n <= 0)
@@ -213,30 +216,32 @@ INLINE void wino_out_run(const evk_wino_out *s, const int pool)
         vf left[4][6], y[4][4];
 
         if (t + VL <= s->n) {
-            UNROLL for (int c = 0; c < 6; c++)
-            {
+            UNROLL for (int c = 0; c < 6; c++) {
                 vf d[6], o[4];
 
-                UNROLL for (int r = 0; r < 6; r++) d[r] = v_load(m + (6 * r + c) * s->step);
+                UNROLL for (int r = 0; r < 6; r++)
+                    d[r] = v_load(m + (6 * r + c) * s->step);
                 wino_out_axis(d, o);
-                UNROLL for (int r = 0; r < 4; r++) left[r][c] = o[r];
+                UNROLL for (int r = 0; r < 4; r++)
+                    left[r][c] = o[r];
             }
         } else {
             const vt tail = v_tail((int)(s->n - t));
 
-            UNROLL for (int c = 0; c < 6; c++)
-            {
+            UNROLL for (int c = 0; c < 6; c++) {
                 vf d[6], o[4];
 
-                UNROLL for (int r = 0; r < 6; r++) d[r] = v_load_t(m + (6 * r + c) * s->step, tail);
+                UNROLL for (int r = 0; r < 6; r++)
+                    d[r] = v_load_t(m + (6 * r + c) * s->step, tail);
                 wino_out_axis(d, o);
-                UNROLL for (int r = 0; r < 4; r++) left[r][c] = o[r];
+                UNROLL for (int r = 0; r < 4; r++)
+                    left[r][c] = o[r];
             }
         }
-        UNROLL for (int r = 0; r < 4; r++)
-        {
+        UNROLL for (int r = 0; r < 4; r++) {
             wino_out_axis(left[r], y[r]);
-            UNROLL for (int c = 0; c < 4; c++) y[r][c] = v_add(y[r][c], bias);
+            UNROLL for (int c = 0; c < 4; c++)
+                y[r][c] = v_add(y[r][c], bias);
             if (!pool && r < s->height)
                 wino_store(s, y[r], s->y + r * s->ldy + 4 * t, s->width - 4 * t);
             if (pool && r % 2 == 1 && r / 2 < s->height)
@@ -284,13 +289,11 @@ INLINE void wino_weights_step(const evk_wino_weights *s, const float *g, float *
     UNROLL for (int c = 0; c < 3; c++)
         wino_weights_axis(v_load_t(g + c * ldg, tail), v_load_t(g + (3 + c) * ldg, tail),
                           v_load_t(g + (6 + c) * ldg, tail), left[c]);
-    UNROLL for (int r = 0; r < 6; r++)
-    {
+    UNROLL for (int r = 0; r < 6; r++) {
         vf o[6];
 
         wino_weights_axis(left[0][r], left[1][r], left[2][r], o);
-        UNROLL for (int c = 0; c < 6; c++)
-        {
+        UNROLL for (int c = 0; c < 6; c++) {
             if (past)
                 v_store_past(u + (6 * r + c) * s->step, o[c]);
             else

@@ -17,9 +17,11 @@ INLINE void spread_four(const float *x, int64_t ldx, float *z)
 {
     vf r[4];
 
-    UNROLL for (int q = 0; q < 4; q++) r[q] = v_quads(x + q * ldx, 4 * ldx);
+    UNROLL for (int q = 0; q < 4; q++)
+        r[q] = v_quads(x + q * ldx, 4 * ldx);
     v_quads_transpose(r);
-    UNROLL for (int q = 0; q < 4; q++) v_store(z + q * VL, r[q]);
+    UNROLL for (int q = 0; q < 4; q++)
+        v_store(z + q * VL, r[q]);
 }
 
 /* The planes are far apart, so what comes next is asked for: no prefetcher follows VL streams.
@@ -116,15 +118,17 @@ INLINE void x_part(const evk_grad_tiles *g, const int part, const int full, int6
     float *v = g->v + t0 * step + (part == 3 ? 30 : part == 2 ? 18 : 6 * part) * point;
     vf d[2][6];
 
-    UNROLL for (int c = 0; c < 2; c++) x_column(part, z + c * VL, row, &d[0][4 + c], &d[1][4 + c]);
+    UNROLL for (int c = 0; c < 2; c++)
+        x_column(part, z + c * VL, row, &d[0][4 + c], &d[1][4 + c]);
     for (int64_t t = t0; t < t1; t++, z += 4 * VL, v += step) {
-        UNROLL for (int i = 0; i < rows; i++)
-        {
+        UNROLL for (int i = 0; i < rows; i++) {
             d[i][0] = d[i][4];
             d[i][1] = d[i][5];
         }
-        UNROLL for (int c = 2; c < 6; c++) x_column(part, z + c * VL, row, &d[0][c], &d[1][c]);
-        UNROLL for (int i = 0; i < rows; i++) x_points(full, d[i], v + i * 6 * point, point, tail);
+        UNROLL for (int c = 2; c < 6; c++)
+            x_column(part, z + c * VL, row, &d[0][c], &d[1][c]);
+        UNROLL for (int i = 0; i < rows; i++)
+            x_points(full, d[i], v + i * 6 * point, point, tail);
     }
 }
 
@@ -172,8 +176,7 @@ INLINE void dy_pair(const int full, vf y[4][4], const float p, float *v, int64_t
     const vf own = v_set(p), square = v_set(p * p);
     vf plus[4], minus[4];
 
-    UNROLL for (int c = 0; c < 4; c++)
-    {
+    UNROLL for (int c = 0; c < 4; c++) {
         const vf even = v_fma(square, y[2][c], y[0][c]), odd = v_fma(square, y[3][c], y[1][c]);
 
         plus[c] = v_fma(own, odd, even);
@@ -193,9 +196,9 @@ INLINE void dy_tiles(const evk_grad_tiles *g, const int full)
     for (int64_t t = g->n; t > 0; t--, z += 4 * VL, v += step) {
         vf y[4][4];
 
-        UNROLL for (int r = 0; r < 4; r++)
-        {
-            UNROLL for (int c = 0; c < 4; c++) y[r][c] = v_load(z + r * row + c * VL);
+        UNROLL for (int r = 0; r < 4; r++) {
+            UNROLL for (int c = 0; c < 4; c++)
+                y[r][c] = v_load(z + r * row + c * VL);
         }
         dy_points(full, y[0], v, point, tail);
         dy_pair(full, y, EVK_WINO_A, v + 6 * point, point, tail);
@@ -235,16 +238,18 @@ static void k_grad_end(int64_t n, const float *u, int64_t point, float *g, int64
         for (int c = 0; c < 6; c++) {
             vf column[6], o[3];
 
-            UNROLL for (int r = 0; r < 6; r++) column[r] =
-                v_load_t(u + (6 * r + c) * point + i, tail);
+            UNROLL for (int r = 0; r < 6; r++)
+                column[r] = v_load_t(u + (6 * r + c) * point + i, tail);
             end_axis(column, o);
-            UNROLL for (int r = 0; r < 3; r++) left[r][c] = o[r];
+            UNROLL for (int r = 0; r < 3; r++)
+                left[r][c] = o[r];
         }
         for (int r = 0; r < 3; r++) {
             vf o[3];
 
             end_axis(left[r], o);
-            UNROLL for (int c = 0; c < 3; c++) v_store_t(g + (3 * r + c) * tap + i, tail, o[c]);
+            UNROLL for (int c = 0; c < 3; c++)
+                v_store_t(g + (3 * r + c) * tap + i, tail, o[c]);
         }
     }
 }
