@@ -235,6 +235,20 @@ static void clip_int64(void *arg, int64_t first, int64_t count)
     }
 }
 
+/* A limit outside of what the type holds is the end of it; int64's as far as doubles go. */
+static double into_type(double limit, int32_t type)
+{
+    double lo = INT32_MIN, hi = INT32_MAX;
+    if (type == EV_TYPE_INT8 || type == EV_TYPE_UINT8) {
+        lo = type == EV_TYPE_INT8 ? INT8_MIN : 0;
+        hi = type == EV_TYPE_INT8 ? INT8_MAX : UINT8_MAX;
+    } else if (type == EV_TYPE_INT64) {
+        lo = -0x1p63;
+        hi = 0x1.fffffffffffffp62;
+    }
+    return limit < lo ? lo : limit > hi ? hi : limit;
+}
+
 static void clip_forward(evi_step *s)
 {
     double lo, hi;
@@ -243,7 +257,8 @@ static void clip_forward(evi_step *s)
         run_forward(s, EVK_ACT_CLIP, (evi_real)lo, (evi_real)hi);
         return;
     }
-    clip_job job = {s->in[0]->data, s->out[0]->data, lo, hi};
+    clip_job job = {s->in[0]->data, s->out[0]->data, into_type(lo, s->in[0]->type),
+                    into_type(hi, s->in[0]->type)};
     evi_range_fn fn = clip_uint8;
     if (s->in[0]->type == EV_TYPE_INT8)
         fn = clip_int8;

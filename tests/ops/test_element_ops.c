@@ -377,6 +377,30 @@ START_TEST(test_nan)
 }
 END_TEST
 
+/* Limits that a type cannot hold leave its values alone, or are its ends. */
+START_TEST(test_clip_far)
+{
+    static const struct {
+        float lo, hi;
+        int8_t want;
+    } cases[] = {{-1e30f, 1e30f, 5}, {1e30f, 2e30f, 127}, {-2e30f, -1e30f, -128}};
+    for (int32_t i = 0; i < EVI_COUNT(cases); i++) {
+        one_step o;
+        one_start(&o, "clip");
+        one_input(&o, EV_TYPE_INT8, 1, (int64_t[]){3});
+        o.a.alpha = cases[i].lo;
+        o.a.beta = cases[i].hi;
+        t_ok(one_plan(&o, false, test_kernels(), 1));
+        for (int32_t q = 0; q < 3; q++)
+            ((int8_t *)o.in[0]->data)[q] = 5;
+        one_forward(&o, NULL);
+        for (int32_t q = 0; q < 3; q++)
+            ck_assert_int_eq(((const int8_t *)o.out[0]->data)[q], cases[i].want);
+        one_end(&o);
+    }
+}
+END_TEST
+
 /* ---- reductions ----------------------------------------------------------------------------- */
 
 typedef struct reduction {
@@ -493,6 +517,7 @@ TCase *element_cases(void)
     tcase_add_test(tc, test_integers);
     tcase_add_test(tc, test_prelu_where_pow);
     tcase_add_test(tc, test_nan);
+    tcase_add_test(tc, test_clip_far);
     tcase_add_loop_test(tc, test_reduce, 0, EVI_COUNT(reductions));
     tcase_add_test(tc, test_reduce_threads);
     return tc;
