@@ -5,7 +5,8 @@
 #
 #   sh tests/fuzz/run.sh [onnx image manifest checkpoint api graph options]
 #
-# EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once belongs
+# FUZZ_SEED starts the draws (default 1: the gate repeats itself; with EV_RUN_ALL=1 a new one each
+# time).  EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once belongs
 # into tests/fuzz/corpus/<target>/, where it is replayed for ever.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
@@ -13,8 +14,8 @@ mkdir -p "${EV_BUILD:-$PWD/build}/fuzz/scratch" || exit 2
 BUILD=$(cd "${EV_BUILD:-$PWD/build}/fuzz" && pwd)
 JOBS=${EV_JOBS:-$(nproc 2>/dev/null || echo 2)}
 DATA=${EV_TESTDATA:-}
-if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300}
-else SECONDS_EACH=${FUZZ_SECONDS:-20}; fi
+if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300} SEED=${FUZZ_SEED:-0}
+else SECONDS_EACH=${FUZZ_SECONDS:-20} SEED=${FUZZ_SEED:-1}; fi
 [ $# -gt 0 ] || set -- onnx image manifest checkpoint api graph options
 
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p,
@@ -98,7 +99,7 @@ for t in "$@"; do
     # sequences of calls write files where they run
     # shellcheck disable=SC2086
     if (cd "$BUILD/scratch" && exec "$BUILD/fuzz_$t" -max_total_time="$SECONDS_EACH" \
-        -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
+        -seed="$SEED" -timeout=10 -rss_limit_mb=2048 -max_len=65536 -print_final_stats=1 \
         -artifact_prefix="$BUILD/found_${t}_" "$work" $stored) >"$BUILD/$t.log" 2>&1; then
         runs=$(sed -n 's/^stat::number_of_executed_units: *//p' "$BUILD/$t.log")
         echo "$t: ${runs:-?} runs in $SECONDS_EACH s, nothing found"
