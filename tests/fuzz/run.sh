@@ -6,8 +6,8 @@
 #   sh tests/fuzz/run.sh [onnx image manifest checkpoint api graph options]
 #
 # FUZZ_SEED starts the draws (default 1: the gate repeats itself; with EV_RUN_ALL=1 a new one each
-# time).  EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once belongs
-# into tests/fuzz/corpus/<target>/, where it is replayed for ever.
+# time).  EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once
+# belongs into tests/fuzz/corpus/<target>/, where it is replayed for ever.
 set -u
 cd "$(dirname "$0")/../.." || exit 2
 mkdir -p "${EV_BUILD:-$PWD/build}/fuzz/scratch" || exit 2
