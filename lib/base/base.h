@@ -17,6 +17,12 @@ typedef float evi_real;
 
 #define EVI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define EVI_MAX(a, b) ((a) > (b) ? (a) : (b))
+
+/* a / b rounded up; a >= 0, b > 0 */
+static inline int64_t evi_div_up(int64_t a, int64_t b)
+{
+    return (a + b - 1) / b;
+}
 #define EVI_COUNT(array) ((int32_t)(sizeof(array) / sizeof((array)[0])))
 
 /* ---- errors: status.c ------------------------------------------------------------------------ */

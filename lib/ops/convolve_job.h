@@ -43,11 +43,6 @@ typedef struct evi_conv_job {
     int64_t block_values, tile_values, pool_values, spare_values; /* of a worker's places */
 } evi_conv_job;
 
-static inline int64_t evi_div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 void evi_conv_set_part(const evi_conv_job *j, int64_t number, int64_t pack_at, evi_conv_part *p);
 void evi_conv_set_sizes(evi_conv_job *j, const evi_kernels *k, const evi_conv_shape *s,
                         int32_t pass);

@@ -43,11 +43,6 @@ typedef struct job {
     char *scratch;
 } job;
 
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Few uses of each value do not pay for turning it; 1x1 kernels on large planes gain nothing. */
 bool evi_conv_outer_fits(const evi_conv_shape *s)
 {
@@ -68,7 +63,7 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
 {
     const bool few = s->c_out <= k->few_mr;
     const int64_t lanes = k->lanes, nr = few ? k->few_nr : k->nr;
-    const int64_t vectors = div_up(s->c_in, lanes);
+    const int64_t vectors = evi_div_up(s->c_in, lanes);
 
     memset(j, 0, sizeof(*j));
     j->k = k;
@@ -77,30 +72,30 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->n_taps = s->kh * s->kw;
     j->row = s->c_in * j->n_taps;
     j->mr = few ? k->few_mr : k->mr;
-    j->panel = div_up(vectors, div_up(vectors * lanes, nr)) * lanes;
+    j->panel = evi_div_up(vectors, evi_div_up(vectors * lanes, nr)) * lanes;
 
     const int64_t fixed = evi_taps_channel(&j->taps, 0);
     const int64_t each = evi_taps_channel(&j->taps, 1) - fixed;
     const int64_t room = COPY / (int64_t)sizeof(evi_real) / j->panel;
 
-    j->rows = EVI_MIN(div_up(PIXELS, s->out_w), (room - fixed) / each);
+    j->rows = EVI_MIN(evi_div_up(PIXELS, s->out_w), (room - fixed) / each);
     j->rows = EVI_MIN(EVI_MAX(j->rows, 1), s->out_h);
-    j->row_blocks = div_up(s->out_h, j->rows);
-    j->rows = div_up(s->out_h, j->row_blocks);
+    j->row_blocks = evi_div_up(s->out_h, j->rows);
+    j->rows = evi_div_up(s->out_h, j->row_blocks);
     j->channel = evi_taps_channel(&j->taps, j->rows);
     j->images = 1;
     if (j->row_blocks == 1)
         j->images = EVI_MIN(PIXELS / (s->out_h * s->out_w), room / j->channel);
     j->images = EVI_MAX(EVI_MIN(j->images, s->n), 1);
-    j->units = div_up(s->n, j->images) * j->row_blocks;
+    j->units = evi_div_up(s->n, j->images) * j->row_blocks;
     j->most = j->images * j->rows * s->out_w;
 
     /* Each block of outputs turns x again: few of them if there may be several sums. */
     j->n_sums = EVI_MIN(EVI_MIN(TASKS, j->units), SUM_VALUES / (s->c_out * j->row));
     j->n_sums = EVI_MAX(j->n_sums, 1);
-    j->m_blocks = div_up(s->c_out, j->n_sums >= TASKS / 2 ? 128 : 64);
-    j->m_step = div_up(div_up(s->c_out, j->m_blocks), j->mr) * j->mr;
-    j->m_blocks = div_up(s->c_out, j->m_step);
+    j->m_blocks = evi_div_up(s->c_out, j->n_sums >= TASKS / 2 ? 128 : 64);
+    j->m_step = evi_div_up(evi_div_up(s->c_out, j->m_blocks), j->mr) * j->mr;
+    j->m_blocks = evi_div_up(s->c_out, j->m_step);
     j->direct = j->n_sums == 1 && j->n_taps == 1;
     j->flat_bytes = bytes_of(EVI_MAX(TURN * j->channel, j->row));
     j->turned_bytes = bytes_of(j->images * j->channel * j->panel);
@@ -168,7 +163,7 @@ static void run_panel(const job *j, const evi_real *turned, const evi_real *dy, 
                       int64_t m, int64_t n, bool add, evi_real *sum)
 {
     evk_tile t = {.a_step = j->mr, .ldc = j->row, .n = (int32_t)n};
-    const int64_t parts = div_up(pixels, TERMS), step = div_up(pixels, parts);
+    const int64_t parts = evi_div_up(pixels, TERMS), step = evi_div_up(pixels, parts);
 
     for (int64_t p = 0; p < pixels; p += step) {
         t.k = EVI_MIN(step, pixels - p);

@@ -62,4 +62,8 @@ evi_taps evi_taps_backward(const evi_conv_shape *s, int64_t py, int64_t px, int6
 uint64_t evi_conv_weights_scratch_bytes(const evi_kernels *k, const evi_conv_shape *s,
                                         int32_t n_workers);
 
+/* dw = (or +=) the partial sums of `values` numbers each, added in their order. */
+void evi_conv_add_sums(evi_crew *crew, const evi_kernels *k, const evi_real *sums, int64_t n_sums,
+                       int64_t values, bool accumulate, evi_real *dw);
+
 #endif

@@ -50,18 +50,13 @@ typedef struct job {
     char *scratch;
 } job;
 
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* Is a copy of dy worth it, and how long are its rows?  Compare the shares of lanes that do work,
  * with a quarter of a vector of overhead for each row and a twentieth for the copy; it must also be
  * paid for by enough terms.  A pooled gradient is spread out in a copy anyway. */
 static void set_copy(job *j)
 {
     const evi_conv_shape *s = j->s;
-    const int64_t lanes = j->k->lanes, w = j->taps.out_w, vectors = div_up(w, lanes);
+    const int64_t lanes = j->k->lanes, w = j->taps.out_w, vectors = evi_div_up(w, lanes);
     const int64_t room = j->k->plane_bytes / (int64_t)sizeof(evi_real);
     const double by_row = (double)w / (double)(vectors * lanes + lanes / 4);
     const double share = (double)w / (double)j->taps.pitch;
@@ -99,19 +94,20 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->rows = EVI_MIN(EVI_MAX(unit / out_w, 1), out_h);
     if (s->pooled) /* both rows of a window */
         j->rows = EVI_MAX(j->rows / 2 * 2, 2);
-    j->row_blocks = div_up(out_h, j->rows);
+    j->row_blocks = evi_div_up(out_h, j->rows);
     j->images = EVI_MAX(EVI_MIN(j->row_blocks > 1 ? 1 : unit / (out_h * out_w), s->n), 1);
-    j->units = div_up(s->n, j->images) * j->row_blocks;
+    j->units = evi_div_up(s->n, j->images) * j->row_blocks;
     j->channel = j->in_place ? j->in_plane : evi_taps_channel(&j->taps, j->rows);
     int64_t room = j->in_place ? INT32_MAX : k->plane_bytes / (int64_t)sizeof(evi_real) / j->images;
     j->chunk = EVI_MAX(EVI_MIN(room / j->channel, j->channels), 1);
 
     j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(MAX_SUMS, j->units), SUM_VALUES / j->values), 1);
     j->group_step = EVI_MIN(s->groups, 16);
-    j->group_blocks = div_up(s->groups, j->group_step);
-    int64_t blocks = EVI_MIN(div_up(TASKS, j->n_sums * j->group_blocks), div_up(j->outputs, 32));
-    j->m_step = div_up(div_up(j->outputs, blocks), j->mr) * j->mr;
-    j->m_blocks = div_up(j->outputs, j->m_step);
+    j->group_blocks = evi_div_up(s->groups, j->group_step);
+    int64_t blocks =
+        EVI_MIN(evi_div_up(TASKS, j->n_sums * j->group_blocks), evi_div_up(j->outputs, 32));
+    j->m_step = evi_div_up(evi_div_up(j->outputs, blocks), j->mr) * j->mr;
+    j->m_blocks = evi_div_up(j->outputs, j->m_step);
     set_copy(j);
 }
 
@@ -205,7 +201,7 @@ static void look_ahead(const job *j, int64_t number, int64_t m0, int64_t m, evi_
                   values * (int64_t)sizeof(evi_real), m);
     if (s->pooled)
         evi_ahead_add(a, j->where + at, j->out_plane, values, m);
-    evi_ahead_start(a, div_up(m, j->mr) * div_up(j->depth, j->nr));
+    evi_ahead_start(a, evi_div_up(m, j->mr) * evi_div_up(j->depth, j->nr));
 }
 
 /* One unit of one group: all its channels, a chunk at a time. */
@@ -279,9 +275,17 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
     }
 }
 
+typedef struct sums_job {
+    const evi_kernels *k;
+    const evi_real *sums;
+    int64_t n_sums, values;
+    evi_real *dw;
+    bool accumulate;
+} sums_job;
+
 static void sums_task(void *arg, int64_t task, int32_t worker)
 {
-    const job *j = arg;
+    const sums_job *j = arg;
     const int64_t i = task * PIECE, n = EVI_MIN(PIECE, j->values - i);
 
     (void)worker;
@@ -291,6 +295,14 @@ static void sums_task(void *arg, int64_t task, int32_t worker)
         memcpy(j->dw + i, j->sums + i, (size_t)n * sizeof(evi_real));
     for (int64_t q = 1; q < j->n_sums; q++)
         j->k->add(n, j->dw + i, j->sums + q * j->values + i, j->dw + i);
+}
+
+void evi_conv_add_sums(evi_crew *crew, const evi_kernels *k, const evi_real *sums, int64_t n_sums,
+                       int64_t values, bool accumulate, evi_real *dw)
+{
+    sums_job j = {k, sums, n_sums, values, dw, accumulate};
+
+    evi_parallel(crew, evi_div_up(values, PIECE), sums_task, &j);
 }
 
 void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_shape *s,
@@ -328,7 +340,7 @@ void evi_conv_back_weights(evi_crew *crew, const evi_kernels *k, const evi_conv_
     }
     evi_parallel(crew, j.n_sums * j.group_blocks * j.m_blocks, weights_task, &j);
     if (j.n_sums > 1)
-        evi_parallel(crew, div_up(j.values, PIECE), sums_task, &j);
+        evi_conv_add_sums(crew, k, j.sums, j.n_sums, j.values, accumulate, dw);
 }
 
 typedef struct bias_job {

@@ -53,11 +53,6 @@ typedef struct job {
     int64_t first_block, stage_blocks, part, parts;
 } job;
 
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 /* A line of the cache more than it is long: at a distance of whole pages all points would share a
  * set of the cache. */
 static int64_t apart(int64_t n)
@@ -83,8 +78,8 @@ static void set_shape(job *j, const evi_kernels *k, const evi_conv_shape *s, int
     j->out_w = forward ? s->out_w : s->w;
     j->pad_y = forward ? s->pad_top : 2 - s->pad_top;
     j->pad_x = forward ? s->pad_left : 2 - s->pad_left;
-    j->wide = div_up(k->lanes, k->mr) * k->mr;
-    j->m_all = div_up(j->outputs, j->wide) * j->wide;
+    j->wide = evi_div_up(k->lanes, k->mr) * k->mr;
+    j->m_all = evi_div_up(j->outputs, j->wide) * j->wide;
     j->m_block = EVI_MIN(j->m_all, M_BLOCK);
 }
 
@@ -107,7 +102,7 @@ static int64_t u_at(const job *j, int64_t m0, int64_t c0)
 /* What n columns of a product cost, in vectors: narrow tiles wait for loads. */
 static double width_cost(const evi_kernels *k, int64_t n)
 {
-    const int64_t vectors = div_up(n, k->lanes), most = k->nr / k->lanes, rest = vectors % most;
+    const int64_t vectors = evi_div_up(n, k->lanes), most = k->nr / k->lanes, rest = vectors % most;
 
     return (double)vectors + (rest ? 0.25 : 0);
 }
@@ -120,7 +115,7 @@ static void set_groups(job *j)
 
     if (j->channels > DEPTH || j->row_tiles > most) {
         j->group = j->k->nr;
-        j->block = EVI_MIN(GROUPS, div_up(j->tiles, j->group)) * j->group;
+        j->block = EVI_MIN(GROUPS, evi_div_up(j->tiles, j->group)) * j->group;
         return;
     }
     const int64_t rows = j->s->n * j->tile_rows;
@@ -140,14 +135,14 @@ static void set_groups(job *j)
 static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s, int32_t pass)
 {
     set_shape(j, k, s, pass);
-    j->row_tiles = div_up(j->out_w, 4);
-    j->tile_rows = div_up(j->out_h, 4);
+    j->row_tiles = evi_div_up(j->out_w, 4);
+    j->tile_rows = evi_div_up(j->out_h, 4);
     j->tiles = s->n * j->tile_rows * j->row_tiles;
     set_groups(j);
-    j->blocks = div_up(j->tiles, j->block);
-    j->ldv = div_up(j->group, k->lanes) * k->lanes;
+    j->blocks = evi_div_up(j->tiles, j->block);
+    j->ldv = evi_div_up(j->group, k->lanes) * k->lanes;
     j->v_step = apart(j->channels * j->ldv);
-    j->ldm = div_up(j->block, k->lanes) * k->lanes;
+    j->ldm = evi_div_up(j->block, k->lanes) * k->lanes;
     j->m_step = apart(j->m_block * j->ldm);
     j->v_bytes = (int64_t)sizeof(evi_real) * POINTS * j->v_step * (j->block / j->group);
     j->m_bytes = (int64_t)sizeof(evi_real) * POINTS * j->m_step;
@@ -166,10 +161,10 @@ static bool is_faster(const evi_kernels *k, const evi_conv_shape *s, int32_t pas
     job j;
 
     set_shape(&j, k, s, pass);
-    const int64_t rows = div_up(j.out_h, 4), row = div_up(j.out_w, 4);
-    const int64_t columns = EVI_MAX(div_up(rows * row, k->lanes) * k->lanes, FEW_COLUMNS);
+    const int64_t rows = evi_div_up(j.out_h, 4), row = evi_div_up(j.out_w, 4);
+    const int64_t columns = EVI_MAX(evi_div_up(rows * row, k->lanes) * k->lanes, FEW_COLUMNS);
     const double products = (double)columns * POINTS;
-    const double lanes = (double)(rows * div_up(row, k->lanes) * k->lanes) * TRANSFORMS;
+    const double lanes = (double)(rows * evi_div_up(row, k->lanes) * k->lanes) * TRANSFORMS;
     const double pair = (double)(j.channels * j.outputs);
     const double wino = products * pair + lanes * (double)(j.channels + j.outputs);
 
@@ -191,7 +186,7 @@ bool evi_winograd_fits(const evi_kernels *k, const evi_conv_shape *s, int32_t pa
 static void pack_task(void *arg, int64_t task, int32_t worker)
 {
     const job *j = arg;
-    const int64_t cuts = div_up(j->channels, WEIGHTS_AT_ONCE), wide = j->wide;
+    const int64_t cuts = evi_div_up(j->channels, WEIGHTS_AT_ONCE), wide = j->wide;
     const int64_t m0 = task / cuts * wide, c0 = task % cuts * WEIGHTS_AT_ONCE;
     const int64_t n = EVI_MIN(WEIGHTS_AT_ONCE, j->channels - c0);
     const int64_t m = EVI_MIN(wide, j->outputs - m0);
@@ -231,7 +226,7 @@ static void pack_all(evi_crew *crew, job *j, const evi_real *w, evi_real *to)
 {
     j->w = w;
     j->pack_to = to;
-    evi_parallel(crew, div_up(j->outputs, j->wide) * div_up(j->channels, WEIGHTS_AT_ONCE),
+    evi_parallel(crew, evi_div_up(j->outputs, j->wide) * evi_div_up(j->channels, WEIGHTS_AT_ONCE),
                  pack_task, j);
 }
 
@@ -241,7 +236,7 @@ uint64_t evi_winograd_pack_bytes(const evi_kernels *k, const evi_conv_shape *s, 
 
     set_shape(&j, k, s, pass);
     return sizeof(evi_real) * POINTS *
-           (uint64_t)(div_up(j.m_all, j.m_block) * apart(j.m_block * j.channels));
+           (uint64_t)(evi_div_up(j.m_all, j.m_block) * apart(j.m_block * j.channels));
 }
 
 void evi_winograd_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pass,
@@ -350,8 +345,9 @@ static void multiply_panels(const job *j, evk_tile *t, const evi_real *u, evi_re
 static void multiply(const job *j, int64_t point, const evi_real *v, evi_real *m, int64_t m0,
                      int64_t m1, int64_t n)
 {
-    const int64_t vectors = div_up(EVI_MIN(n, j->group), j->k->lanes);
-    const int64_t width = div_up(vectors, div_up(vectors * j->k->lanes, j->k->nr)) * j->k->lanes;
+    const int64_t vectors = evi_div_up(EVI_MIN(n, j->group), j->k->lanes);
+    const int64_t width =
+        evi_div_up(vectors, evi_div_up(vectors * j->k->lanes, j->k->nr)) * j->k->lanes;
     evk_tile t = {.a_step = j->wide, .off = j->off, .ldc = j->ldm};
 
     for (int64_t c = 0; c < j->channels; c += DEPTH) {
@@ -508,10 +504,10 @@ static void outputs_task(void *arg, int64_t task, int32_t worker)
 /* Cut `n` into parts of so many, so that a stage has some tasks for each worker. */
 static void cut(job *j, int64_t n, int64_t multiple, int32_t n_workers)
 {
-    const int64_t goal = div_up(4 * n_workers, j->stage_blocks);
+    const int64_t goal = evi_div_up(4 * n_workers, j->stage_blocks);
 
-    j->part = div_up(div_up(n, goal), multiple) * multiple;
-    j->parts = div_up(n, j->part);
+    j->part = evi_div_up(evi_div_up(n, goal), multiple) * multiple;
+    j->parts = evi_div_up(n, j->part);
 }
 
 /* Scratch: offsets, U (when not given), V of a stage or of the workers, the workers' M and rows. */

@@ -14,6 +14,7 @@
  * few blocks, the units are dealt to partial results, in a number that follows from the shape
  * alone, and these are added in order. */
 #include "ops/winograd_weights.h"
+#include "ops/convolve_plane.h"
 
 #include <string.h>
 
@@ -24,8 +25,7 @@ enum {
     TASKS = 16,           /* enough for a handful of threads */
     MAX_SUMS = 16,        /* partial results */
     SUM_VALUES = 5 << 18, /* their values together, at most, if more than one */
-    GAP = 16,             /* values between points: without, 36 places share a set of the cache */
-    PIECE = 4096
+    GAP = 16              /* values between points: without, 36 places share a set of the cache */
 };
 
 typedef struct job {
@@ -60,32 +60,27 @@ typedef struct unit {
     int64_t image, images, ty, rows, tx, run;
 } unit;
 
-static int64_t div_up(int64_t a, int64_t b)
-{
-    return (a + b - 1) / b;
-}
-
 static int64_t round_to(int64_t a, int64_t step)
 {
-    return div_up(a, step) * step;
+    return evi_div_up(a, step) * step;
 }
 
 /* How many of `n` things to take at a time, about evenly, at most `most`. */
 static int64_t share(int64_t n, int64_t most)
 {
-    return div_up(n, div_up(n, EVI_MAX(most, 1)));
+    return evi_div_up(n, evi_div_up(n, EVI_MAX(most, 1)));
 }
 
 static void set_unit(job *j, int64_t tiles)
 {
     j->run = share(j->tiles_x, tiles);
-    j->runs = div_up(j->tiles_x, j->run);
+    j->runs = evi_div_up(j->tiles_x, j->run);
     j->rows = j->runs > 1 ? 1 : share(j->tiles_y, tiles / j->run);
-    j->row_blocks = div_up(j->tiles_y, j->rows);
+    j->row_blocks = evi_div_up(j->tiles_y, j->rows);
     j->images = 1;
     if (j->runs == 1 && j->row_blocks == 1)
         j->images = EVI_MIN(EVI_MAX(tiles / (j->run * j->rows), 1), j->s->n);
-    j->units = div_up(j->s->n, j->images) * j->row_blocks * j->runs;
+    j->units = evi_div_up(j->s->n, j->images) * j->row_blocks * j->runs;
 }
 
 static void set_places(job *j)
@@ -111,8 +106,8 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
     j->s = s;
     j->dy_h = s->pooled ? s->out_h / 2 : s->out_h;
     j->dy_w = s->pooled ? s->out_w / 2 : s->out_w;
-    j->tiles_y = div_up(s->out_h, 4);
-    j->tiles_x = div_up(s->out_w, 4);
+    j->tiles_y = evi_div_up(s->out_h, 4);
+    j->tiles_x = evi_div_up(s->out_w, 4);
     j->values = s->c_out * s->c_in * 9;
 
     const bool large = k->plane_bytes >= 256 << 10;
@@ -120,11 +115,11 @@ static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s)
 
     j->kb = EVI_MIN(round_to(share(s->c_out, block), 8), s->c_out);
     j->cb = EVI_MIN(round_to(share(s->c_in, block), k->grad_lanes), s->c_in);
-    j->k_blocks = div_up(s->c_out, j->kb);
-    j->c_blocks = div_up(s->c_in, j->cb);
+    j->k_blocks = evi_div_up(s->c_out, j->kb);
+    j->c_blocks = evi_div_up(s->c_in, j->cb);
     j->swap = s->c_out > s->c_in && s->c_in <= 2 * k->lanes;
     set_unit(j, large ? UNIT : UNIT / 2);
-    j->n_sums = EVI_MIN(div_up(TASKS, j->k_blocks * j->c_blocks), SUM_VALUES / j->values);
+    j->n_sums = EVI_MIN(evi_div_up(TASKS, j->k_blocks * j->c_blocks), SUM_VALUES / j->values);
     j->n_sums = EVI_MAX(EVI_MIN(EVI_MIN(j->n_sums, MAX_SUMS), j->units), 1);
     set_places(j);
 }
@@ -411,25 +406,11 @@ static void weights_task(void *arg, int64_t task, int32_t worker)
     finish(j, &p, kn, cn, j->n_sums == 1 && j->accumulate, to + (k0 * j->s->c_in + c0) * 9);
 }
 
-static void sums_task(void *arg, int64_t task, int32_t worker)
-{
-    const job *j = arg;
-    const int64_t i = task * PIECE, n = EVI_MIN(PIECE, j->values - i);
-
-    (void)worker;
-    if (j->accumulate)
-        j->k->add(n, j->dw + i, j->sums + i, j->dw + i);
-    else
-        memcpy(j->dw + i, j->sums + i, (size_t)n * sizeof(evi_real));
-    for (int64_t q = 1; q < j->n_sums; q++)
-        j->k->add(n, j->dw + i, j->sums + q * j->values + i, j->dw + i);
-}
-
 /* Measured: below these numbers of channels the transforms cost more than the products save, and
  * where half the tiles' outputs lie outside the plane nothing is gained. */
 bool evi_winograd_weights_fits(const evi_kernels *k, const evi_conv_shape *s)
 {
-    const int64_t tiles = div_up(s->out_h, 4) * div_up(s->out_w, 4);
+    const int64_t tiles = evi_div_up(s->out_h, 4) * evi_div_up(s->out_w, 4);
 
     return s->kh == 3 && s->kw == 3 && s->stride_h == 1 && s->stride_w == 1 && s->dilation_h == 1 &&
            s->dilation_w == 1 && s->groups == 1 && !s->precise && s->c_in >= 8 && s->c_out >= 8 &&
@@ -465,5 +446,5 @@ void evi_winograd_back_weights(evi_crew *crew, const evi_kernels *k, const evi_c
         j.off[t] = (int32_t)(t * (j.swap ? j.kd : j.cd));
     evi_parallel(crew, j.n_sums * j.k_blocks * j.c_blocks, weights_task, &j);
     if (j.n_sums > 1)
-        evi_parallel(crew, div_up(j.values, PIECE), sums_task, &j);
+        evi_conv_add_sums(crew, k, j.sums, j.n_sums, j.values, accumulate, dw);
 }
