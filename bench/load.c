@@ -7,7 +7,7 @@
  * taken from just before that process is made, so exec and the dynamic linker count; the peak is
  * the process's own VmHWM.  The model's file is in the page cache from the second run on; the
  * fastest of the runs is printed. */
-#include <edgevision/edgevision.h>
+#include "bench.h"
 #include <spawn.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -16,15 +16,6 @@
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
-
-#define MUST(call)                                                                          \
-    do {                                                                                    \
-        ev_status must_ = (call);                                                           \
-        if (must_ != EV_OK) {                                                               \
-            fprintf(stderr, "%s: %s: %s\n", #call, ev_status_name(must_), ev_last_error()); \
-            exit(1);                                                                        \
-        }                                                                                   \
-    } while (0)
 
 extern char **environ;
 
@@ -90,32 +81,11 @@ static load_options read_options(int argc, char **argv)
     return o;
 }
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Peak resident memory of this process. */
-static double peak_mib(void)
-{
-    char line[256];
-    double kib = 0;
-    FILE *f = fopen("/proc/self/status", "r");
-    while (f != NULL && fgets(line, sizeof line, f) != NULL)
-        if (strncmp(line, "VmHWM:", 6) == 0)
-            kib = atof(line + 6);
-    if (f != NULL)
-        fclose(f);
-    return kib / 1024;
-}
-
 /* ---- one run --------------------------------------------------------------------------------- */
 
 static double since(const load_options *o)
 {
-    return (now() - o->started) * 1e3;
+    return (bench_now() - o->started) * 1e3;
 }
 
 static ev_tensor *picture(ev_context *ctx, const ev_model *m)
@@ -172,10 +142,10 @@ static load_result run_once(const load_options *o)
                 (unsigned long long)memory.plan_bytes, (unsigned long long)memory.session_bytes);
     MUST(ev_session_run(session, &in, 1, NULL, 0));
     r.first = since(o);
-    double start = now();
+    double start = bench_now();
     MUST(ev_session_run(session, &in, 1, NULL, 0));
-    r.second = (now() - start) * 1e3;
-    r.peak_mib = peak_mib();
+    r.second = (bench_now() - start) * 1e3;
+    r.peak_mib = bench_peak_mib();
     r.context = ev_context_memory_peak_bytes(ctx);
     ev_session_destroy(session);
     ev_plan_destroy(plan);
@@ -203,7 +173,7 @@ static bool start_run(char **argv, int argc, load_result *out)
     args[n++] = "--started";
     args[n++] = started;
     args[n] = NULL;
-    snprintf(started, sizeof started, "%.9f", now());
+    snprintf(started, sizeof started, "%.9f", bench_now());
     if (posix_spawn(&child, "/proc/self/exe", NULL, NULL, args, environ) != 0)
         return false;
     close(ends[1]);
