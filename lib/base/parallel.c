@@ -5,7 +5,10 @@
  * sleeping thread costs about 100 us and a small net runs in 500, so workers spin while a run is
  * under way and sleep between runs.
  *
- * A job is handed over by one word, `remaining`: the number of tasks that nobody has claimed.  Who
+ * A job's tasks are cut into shares, one a worker, in the order of their numbers: from job to job
+ * a worker then meets the same part of a picture, which is still in its cache, and on processors
+ * whose cores lie far apart few cache lines travel.  Who is done with its own share helps with the
+ * others.  A share is handed over by one word, the number of its tasks that nobody has claimed: who
  * lowers it by compare-and-swap owns one task.  The description of the job (fn, arg, n_tasks) is
  * read only after a claim, and rewritten only when `pending`, the number of unfinished tasks, is
  * zero; a claimed task is unfinished, so what a claimer reads stands still.  A worker that comes
@@ -134,9 +137,11 @@ void evi_parallel(evi_crew *crew, int64_t n_tasks, evi_task_fn fn, void *arg)
 #define IDLE_SECONDS 0.002      /* a worker without a job for so long goes to sleep */
 #define RETRY_SECONDS 1.0       /* after pthread_create failed */
 
+/* Number 0 is the caller, who has a share but no thread.  Each is alone on its cache line. */
 typedef struct worker {
+    _Alignas(EVI_ALIGN) _Atomic int64_t unclaimed; /* tasks of its share */
     evi_pool *pool;
-    int32_t index; /* 1..n_threads-1; the caller is 0 */
+    int32_t index;
     pthread_t thread;
 } worker;
 
@@ -150,8 +155,6 @@ struct evi_pool {
     evi_task_fn fn;
     void *arg;
     int64_t n_tasks;
-    /* each on a cache line of its own: all threads knock at `remaining` */
-    _Alignas(EVI_ALIGN) _Atomic int64_t remaining;
     _Alignas(EVI_ALIGN) _Atomic int64_t pending;
     _Alignas(EVI_ALIGN) atomic_int busy; /* taken by a crew */
     atomic_int active;                   /* a crew is at work: spin; else sleep */
@@ -181,30 +184,51 @@ static inline void relax(void)
 
 /* ---- what a worker does ---------------------------------------------------------------------- */
 
-/* Claim and do tasks until none is left unclaimed. */
+static int64_t share_end(const evi_pool *pool, int32_t index)
+{
+    return pool->n_tasks / pool->crew.size * (index + 1) +
+           pool->n_tasks % pool->crew.size * (index + 1) / pool->crew.size;
+}
+
+/* Claim and do tasks of one share until none is unclaimed; gives how many. */
+static int64_t do_share(evi_pool *pool, int32_t index, int32_t worker_index)
+{
+    _Atomic int64_t *unclaimed = &pool->workers[index].unclaimed;
+    int64_t done = 0;
+    int64_t left = atomic_load_explicit(unclaimed, memory_order_relaxed);
+    while (left > 0) {
+        if (!atomic_compare_exchange_weak_explicit(unclaimed, &left, left - 1, memory_order_acquire,
+                                                   memory_order_relaxed))
+            continue;
+        pool->fn(pool->arg, share_end(pool, index) - left, worker_index);
+        done++;
+        left = atomic_load_explicit(unclaimed, memory_order_relaxed);
+    }
+    return done;
+}
+
+/* The worker's own share first, then the others'. */
 static void do_tasks(evi_pool *pool, int32_t worker_index)
 {
     int64_t done = 0;
-    int64_t left = atomic_load_explicit(&pool->remaining, memory_order_relaxed);
-    while (left > 0) {
-        if (!atomic_compare_exchange_weak_explicit(&pool->remaining, &left, left - 1,
-                                                   memory_order_acquire, memory_order_relaxed))
-            continue;
-        pool->fn(pool->arg, pool->n_tasks - left, worker_index);
-        done++;
-        left = atomic_load_explicit(&pool->remaining, memory_order_relaxed);
-    }
+    for (int32_t i = 0; i < pool->n_threads; i++)
+        done += do_share(pool, (worker_index + i) % pool->n_threads, worker_index);
     if (done > 0)
         atomic_fetch_sub_explicit(&pool->pending, done, memory_order_release);
 }
 
+static bool has_job(const evi_pool *pool, int32_t worker_index)
+{
+    return atomic_load(&pool->workers[worker_index].unclaimed) > 0;
+}
+
 /* True when there is a job; false when the crew ended or nothing came for a while. */
-static bool spin_for_job(evi_pool *pool)
+static bool spin_for_job(evi_pool *pool, int32_t worker_index)
 {
     double until = 0;
     for (int32_t spins = 1; atomic_load_explicit(&pool->active, memory_order_relaxed) != 0;
          spins++) {
-        if (atomic_load_explicit(&pool->remaining, memory_order_relaxed) > 0)
+        if (has_job(pool, worker_index))
             return true;
         relax();
         if (spins % 256 == 0) {
@@ -221,14 +245,14 @@ static bool spin_for_job(evi_pool *pool)
     return false;
 }
 
-/* Returns when woken, or at once when there is a job after all.  The owner stores `remaining` and
- * then looks at `sleepers`; we store `sleepers` and then look at `remaining`: one of us sees. */
-static void sleep_until_woken(evi_pool *pool)
+/* Returns when woken, or at once when there is a job after all.  The owner stores the shares and
+ * then looks at `sleepers`; we store `sleepers` and then look at our share: one of us sees. */
+static void sleep_until_woken(evi_pool *pool, int32_t worker_index)
 {
     (void)pthread_mutex_lock(&pool->mutex);
     uint64_t seen = pool->wake_count;
     (void)atomic_fetch_add(&pool->sleepers, 1);
-    if (atomic_load(&pool->remaining) > 0 || atomic_load(&pool->quit) != 0) {
+    if (has_job(pool, worker_index) || atomic_load(&pool->quit) != 0) {
         (void)atomic_fetch_sub(&pool->sleepers, 1);
     } else {
         while (pool->wake_count == seen)
@@ -242,10 +266,10 @@ static void *worker_main(void *arg)
     const worker *me = arg;
     evi_pool *pool = me->pool;
     while (atomic_load_explicit(&pool->quit, memory_order_acquire) == 0) {
-        if (spin_for_job(pool))
+        if (spin_for_job(pool, me->index))
             do_tasks(pool, me->index);
         else
-            sleep_until_woken(pool);
+            sleep_until_woken(pool, me->index);
     }
     return NULL;
 }
@@ -274,7 +298,7 @@ static bool sync_init(evi_pool *pool)
 
 static bool thread_start(evi_pool *pool, int32_t index)
 {
-    worker *w = &pool->workers[index - 1];
+    worker *w = &pool->workers[index];
     pthread_attr_t attr;
     sigset_t all, before;
     w->pool = pool;
@@ -322,7 +346,8 @@ static bool pid_check(evi_pool *pool)
     pool->n_workers = 0;
     pool->retry_at = 0;
     pool->wake_count = 0;
-    atomic_store(&pool->remaining, 0);
+    for (int32_t i = 0; i < pool->n_threads; i++)
+        atomic_store(&pool->workers[i].unclaimed, 0);
     atomic_store(&pool->pending, 0);
     atomic_store(&pool->sleepers, 0);
     atomic_store(&pool->active, 0);
@@ -359,7 +384,7 @@ void evi_pool_destroy(evi_pool *pool)
         atomic_store(&pool->active, 0);
         wake_all(pool);
         for (int32_t i = 0; i < pool->n_workers; i++)
-            (void)pthread_join(pool->workers[i].thread, NULL);
+            (void)pthread_join(pool->workers[i + 1].thread, NULL);
         (void)pthread_cond_destroy(&pool->wake);
         (void)pthread_mutex_destroy(&pool->mutex);
     }
@@ -413,7 +438,9 @@ void evi_parallel(evi_crew *crew, int64_t n_tasks, evi_task_fn fn, void *arg)
     pool->arg = arg;
     pool->n_tasks = n_tasks;
     atomic_store_explicit(&pool->pending, n_tasks, memory_order_relaxed);
-    atomic_store(&pool->remaining, n_tasks); /* sequentially consistent: see sleep_until_woken() */
+    /* sequentially consistent: see sleep_until_woken() */
+    for (int32_t i = pool->crew.size - 1; i >= 0; i--)
+        atomic_store(&pool->workers[i].unclaimed, share_end(pool, i) - share_end(pool, i - 1));
     if (atomic_load(&pool->sleepers) > 0 && atomic_load(&pool->pid) == (int)getpid())
         wake_all(pool);
     do_tasks(pool, 0);
