@@ -40,6 +40,8 @@ typedef struct job {
     int64_t row_tiles, tile_rows; /* of a picture */
     int64_t tiles;                /* of all pictures */
     int64_t group, block, blocks; /* tiles of a group, of a block; blocks */
+    int64_t widest;               /* tiles of a block at most, for any number of workers */
+    bool even;                    /* blocks share out well */
     int64_t ldv, ldm;             /* values between channels of V and outputs of M */
     int64_t v_step, m_step;       /* values between points */
     int64_t wide, m_block, m_all; /* outputs of a panel, of M, of all panels */
@@ -103,49 +105,62 @@ static int64_t u_at(const job *j, int64_t m0, int64_t c0)
 static double width_cost(const evi_kernels *k, int64_t n)
 {
     const int64_t vectors = evi_div_up(n, k->lanes), most = k->nr / k->lanes, rest = vectors % most;
-
     return (double)vectors + (rest ? 0.25 : 0);
 }
 
-/* Many channels: a group is as wide as a product and its V short enough for the first-level cache.
- * Few: whole rows, as many as fill the vectors best. */
-static void set_groups(job *j)
+/* How much longer the busiest of the workers works than if all had the same. */
+static double imbalance(int64_t rows, int64_t rows_of_block, int64_t n_workers)
 {
-    const int64_t most = 3 * j->k->nr;
+    const int64_t rounds = evi_div_up(evi_div_up(rows, rows_of_block), n_workers);
+    return n_workers == 1 ? 1 : (double)(rounds * n_workers * rows_of_block) / (double)rows;
+}
+
+/* Many channels: a group is as wide as a product and its V short enough for the first-level cache.
+ * Few: whole rows, as many as fill the vectors best and share out well.  No cut changes bits. */
+static void set_groups(job *j, int64_t n_workers)
+{
+    const int64_t most = 3 * j->k->nr, rows = j->s->n * j->tile_rows;
 
     if (j->channels > DEPTH || j->row_tiles > most) {
         j->group = j->k->nr;
-        j->block = EVI_MIN(GROUPS, evi_div_up(j->tiles, j->group)) * j->group;
+        j->widest = EVI_MIN(GROUPS, evi_div_up(j->tiles, j->group)) * j->group;
+        j->block = j->widest;
         return;
     }
-    const int64_t rows = j->s->n * j->tile_rows;
     double best = 1e9;
 
     for (int64_t i = 1; i <= rows && i * j->row_tiles <= most; i++) {
-        const double cost = (width_cost(j->k, i * j->row_tiles) + 0.5) / (double)(i * j->row_tiles);
+        const double uneven = imbalance(rows, i, n_workers);
+        j->widest = i * j->row_tiles;
+        const double cost = uneven * (width_cost(j->k, j->widest) + 0.5) / (double)j->widest;
 
         if (cost < best) {
             best = cost;
-            j->group = i * j->row_tiles;
+            j->group = j->widest;
+            j->even = uneven <= 1.25;
         }
     }
     j->block = j->group;
 }
 
-static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s, int32_t pass)
+/* Sizes of scratch hold for all numbers of workers. */
+static void set_sizes(job *j, const evi_kernels *k, const evi_conv_shape *s, int32_t pass,
+                      int32_t n_workers)
 {
     set_shape(j, k, s, pass);
     j->row_tiles = evi_div_up(j->out_w, 4);
     j->tile_rows = evi_div_up(j->out_h, 4);
     j->tiles = s->n * j->tile_rows * j->row_tiles;
-    set_groups(j);
+    set_groups(j, n_workers);
     j->blocks = evi_div_up(j->tiles, j->block);
     j->ldv = evi_div_up(j->group, k->lanes) * k->lanes;
     j->v_step = apart(j->channels * j->ldv);
     j->ldm = evi_div_up(j->block, k->lanes) * k->lanes;
     j->m_step = apart(j->m_block * j->ldm);
-    j->v_bytes = (int64_t)sizeof(evi_real) * POINTS * j->v_step * (j->block / j->group);
-    j->m_bytes = (int64_t)sizeof(evi_real) * POINTS * j->m_step;
+    const int64_t wide = evi_div_up(j->widest, k->lanes) * k->lanes, groups = j->block / j->group;
+    const int64_t v = groups > 1 ? j->v_step * groups : apart(j->channels * wide);
+    j->v_bytes = (int64_t)sizeof(evi_real) * POINTS * v;
+    j->m_bytes = (int64_t)sizeof(evi_real) * POINTS * apart(j->m_block * wide);
     if (s->pooled) {
         const int64_t row = pass == EVI_CONV_FORWARD ? 4 * 4 * j->row_tiles : 8 * j->in_w;
 
@@ -202,8 +217,7 @@ static void pack_task(void *arg, int64_t task, int32_t worker)
                           .far = POINTS * j->channels * j->outputs > FAR_VALUES};
 
     (void)worker;
-    if (m < wide)
-        memset(taps, 0, sizeof(taps));
+    memset(taps, 0, m < wide ? sizeof(taps) : 0);
     if (j->pass == EVI_CONV_FORWARD) {
         j->k->transpose(m, 9 * n, j->w + (m0 * j->channels + c0) * 9, 9 * j->channels, taps, wide);
     } else {
@@ -243,7 +257,6 @@ void evi_winograd_pack(const evi_kernels *k, const evi_conv_shape *s, int32_t pa
                        const evi_real *w, void *packed)
 {
     job j;
-
     set_shape(&j, k, s, pass);
     pack_all(NULL, &j, w, packed);
 }
@@ -465,7 +478,6 @@ static uint64_t own_bytes(const job *j)
 static evi_real *own_of(const job *j, int32_t worker, bool rows)
 {
     char *at = j->own + (uint64_t)worker * own_bytes(j) + (rows ? j->m_bytes : 0);
-
     return (evi_real *)(void *)at;
 }
 
@@ -523,7 +535,7 @@ uint64_t evi_winograd_scratch_bytes(const evi_kernels *k, const evi_conv_shape *
 
     if (pass == EVI_CONV_BACK_WEIGHTS)
         return evi_winograd_weights_scratch_bytes(k, s, n_workers);
-    set_sizes(&j, k, s, pass);
+    set_sizes(&j, k, s, pass, n_workers);
     return offsets_bytes() + (packed ? 0 : evi_winograd_pack_bytes(k, s, pass)) +
            (uint64_t)n_workers * ((uint64_t)j.v_bytes + own_bytes(&j));
 }
@@ -546,7 +558,7 @@ static void correlate(evi_crew *crew, job *j, const evi_real *w, const void *pac
     }
     j->v = scratch;
     j->own = scratch + n_workers * j->v_bytes;
-    if (n_workers == 1 || j->blocks >= 4 * n_workers) {
+    if (n_workers == 1 || j->even || j->blocks >= 4 * n_workers) {
         evi_parallel(crew, j->blocks, block_task, j);
         return;
     }
@@ -565,7 +577,7 @@ void evi_winograd_forward(evi_crew *crew, const evi_kernels *k, const evi_conv_s
 {
     job j;
 
-    set_sizes(&j, k, s, EVI_CONV_FORWARD);
+    set_sizes(&j, k, s, EVI_CONV_FORWARD, evi_crew_size(crew));
     j.in = x;
     j.out = y;
     j.end = end;
@@ -579,7 +591,7 @@ void evi_winograd_back_data(evi_crew *crew, const evi_kernels *k, const evi_conv
 {
     job j;
 
-    set_sizes(&j, k, s, EVI_CONV_BACK_DATA);
+    set_sizes(&j, k, s, EVI_CONV_BACK_DATA, evi_crew_size(crew));
     j.in = dy;
     j.where = where;
     j.out = dx;
