@@ -50,6 +50,7 @@ static int code_of(int code_file, ev_status status)
     case EV_ERR_IO: return EXIT_IO;
     case EV_ERR_ARGUMENT: return EXIT_USAGE;
     case EV_ERR_DIVERGED: return EXIT_GOAL;
+    case EV_ERR_GOAL: return EXIT_GOAL;
     case EV_ERR_STALE:
     case EV_ERR_STATE:
     case EV_ERR_INTERNAL: return EXIT_BUG;

@@ -61,7 +61,8 @@ enum {
     EV_ERR_CANCELLED = -9,    /**< a callback of the caller asked to stop */
     EV_ERR_DIVERGED = -10,    /**< a loss or weight is not finite: lower the learning rate */
     EV_ERR_STATE = -11,       /**< not possible at this moment of the object's life */
-    EV_ERR_INTERNAL = -12     /**< a bug of the library: please report it */
+    EV_ERR_INTERNAL = -12,    /**< a bug of the library: please report it */
+    EV_ERR_GOAL = -13         /**< a goal that was asked for cannot be reached: ask for less */
 };
 
 /**

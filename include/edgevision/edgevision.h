@@ -2,7 +2,7 @@
 /**
  * @file edgevision/edgevision.h
  * All of the library.  Tiers, each using only lower ones: 0 base, tensor; 1 image, dataset, model,
- * session; 2 train, zoo.
+ * session; 2 train, prune, zoo.
  */
 #ifndef EDGEVISION_EDGEVISION_H
 #define EDGEVISION_EDGEVISION_H
@@ -11,6 +11,7 @@
 #include <edgevision/dataset.h>
 #include <edgevision/image.h>
 #include <edgevision/model.h>
+#include <edgevision/prune.h>
 #include <edgevision/session.h>
 #include <edgevision/tensor.h>
 #include <edgevision/train.h>

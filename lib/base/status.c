@@ -14,7 +14,7 @@ static _Thread_local char error_line[LINE_BYTES];
 static const char *const status_names[] = {
     "EV_OK",           "EV_ERR_ARGUMENT",    "EV_ERR_SHAPE",    "EV_ERR_MEMORY", "EV_ERR_IO",
     "EV_ERR_FORMAT",   "EV_ERR_UNSUPPORTED", "EV_ERR_VERSION",  "EV_ERR_STALE",  "EV_ERR_CANCELLED",
-    "EV_ERR_DIVERGED", "EV_ERR_STATE",       "EV_ERR_INTERNAL",
+    "EV_ERR_DIVERGED", "EV_ERR_STATE",       "EV_ERR_INTERNAL", "EV_ERR_GOAL",
 };
 
 const char *ev_status_name(ev_status status)

@@ -1,0 +1,138 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of pruning: which channels are tied (groups.c), what can be left out (blocks.c), what
+ * matters (score*.c), what shall go (plan.c, goal.c), the new model (apply.c), the whole way
+ * (run.c). */
+#ifndef EVI_PRUNE_H
+#define EVI_PRUNE_H
+
+#include "graph/graph.h"
+#include <edgevision/prune.h>
+
+/* ---- groups: groups.c ------------------------------------------------------------------------ */
+
+/* What an axis is to a group's channels. */
+enum {
+    EVI_SPOT_VALUE = 1, /* a value that flows: input or result of nodes */
+    EVI_SPOT_OUT,       /* filters: the weights that make the channels (matrix or kernel) */
+    EVI_SPOT_VECTOR,    /* a number or so a channel: bias, norm, slope */
+    EVI_SPOT_IN,        /* the side of the next layer's weights that reads the channels */
+    EVI_SPOT_CONSTANT   /* of the model, but not trained */
+};
+
+/* Along one axis of one value of one model, channel c of the group is the indices
+ * offset + c*stride .. offset + c*stride + block-1.  A group may have several spots on one axis
+ * (grouped convolutions, concatenation of a value with itself). */
+typedef struct evi_spot {
+    int32_t model, value; /* number in evi_groups.models; value of that model */
+    int32_t axis, role;
+    int32_t node;         /* of that model: the first that has it so; -1: none */
+    int32_t reserved;
+    int64_t offset, stride, block;
+} evi_spot;
+
+typedef struct evi_group {
+    int32_t n;       /* channels */
+    int32_t layer_model, layer_node; /* the first that makes them */
+    int32_t first_spot, n_spots;
+    const char *blocked; /* static text; NULL: can go */
+    int32_t blocked_model, blocked_node; /* the reason; node -1: an end of the model */
+} evi_group;
+
+/* Called models are analysed once: a value of a called model is tied to what all its calls give it.
+ * Groups are those whose channels are made by weights (some spot is EVI_SPOT_OUT), in the order of
+ * the nodes that make them; callees come before their callers in `models`, model 0 ... n_models-1,
+ * the last is the model itself.  All tables are blocks of ctx. */
+typedef struct evi_groups {
+    ev_context *ctx;
+    int32_t n_models, n, n_spots;
+    const ev_model **models; /* borrowed; held by the model itself */
+    evi_group *groups;
+    evi_spot *spots;
+} evi_groups;
+
+ev_status evi_groups_find(ev_context *ctx, const ev_model *model, evi_groups *out);
+void evi_groups_free(evi_groups *g);
+
+/* ---- blocks: blocks.c ------------------------------------------------------------------------ */
+
+/* Leaving a block out: its nodes go, and everybody who reads `out` reads `in` instead. */
+typedef struct evi_block {
+    int32_t kind; /* EV_BLOCK_* */
+    int32_t model, in, out;
+    int32_t first_node, n_nodes; /* in evi_blocks.nodes */
+    int32_t layer;               /* its first node with weights */
+    int32_t n_layers, redraws;
+    int64_t parameters;
+    double macs;
+} evi_block;
+
+typedef struct evi_blocks {
+    ev_context *ctx;
+    int32_t n, n_nodes;
+    evi_block *blocks;
+    int32_t *nodes; /* of the model, ascending within a block */
+} evi_blocks;
+
+ev_status evi_blocks_find(ev_context *ctx, const evi_groups *groups, evi_blocks *out);
+void evi_blocks_free(evi_blocks *b);
+bool evi_blocks_overlap(const evi_blocks *b, int32_t i, int32_t j);
+
+/* ---- the pruner: pruner.c -------------------------------------------------------------------- */
+
+struct ev_pruner {
+    evi_handle handle;
+    ev_model *model; /* a reference */
+    evi_groups groups;
+    evi_blocks blocks;
+    int32_t *min_width, *round_to; /* of each group; protected and blocked: all channels */
+    uint8_t *is_protected;
+    int32_t criterion;      /* of the scores; 0: none yet */
+    double **scores;        /* [group][channel], or scores[g] NULL: none */
+    double *block_scores;   /* NaN: none */
+    uint64_t weights_version; /* sum over the stores when it was made: EV_ERR_STALE when drawn
+                                 layers changed; changed weights are fine */
+};
+
+/* Multiply-adds and weights of the node's layer, as drawn, for one picture. */
+double evi_node_macs(const ev_model *model, const evi_node *node);
+int64_t evi_node_parameters(const ev_model *model, const evi_node *node);
+/* Whether the processor's kernels like multiples of this: lanes of evi_kernels_for(). */
+int32_t evi_prune_lanes(const ev_context *ctx);
+
+/* ---- scores: score.c (weights), score_data.c (pictures), score_blocks.c ---------------------- */
+
+/* One array of n zeros for each group; scores[g] NULL for blocked groups. */
+ev_status evi_scores_new(const ev_pruner *p, double ***out);
+void evi_scores_free(const ev_pruner *p, double **scores);
+/* Scores from pictures: Taylor, gates, activations; same layout. */
+ev_status evi_score_by_data(ev_pruner *p, const ev_score_options *opt, double **scores);
+
+/* ---- the plan: plan.c (edit, ask), counts.c, goal.c, describe.c ------------------------------ */
+
+struct ev_prune_plan {
+    evi_handle handle;
+    ev_pruner *pruner;    /* a reference */
+    uint8_t **keep;       /* [group][channel] */
+    uint8_t *keep_block;  /* [block] */
+    int32_t *order;       /* workspace: as long as the widest group */
+    double ms_measured[2], ms_spread[2]; /* NaN: not yet; forgotten by an edit */
+};
+
+ev_status evi_plan_keep_all(ev_pruner *p, ev_prune_plan **out);
+/* Multiply-adds and parameters of the plan by arithmetic alone, without drawing: milliseconds must
+ * be spent on the search for a goal, not on drawing.  Blocks that redraw are drawn. */
+ev_status evi_plan_quick_counts(const ev_prune_plan *plan, int64_t *parameters, double *macs);
+
+/* ---- time: measure.c ------------------------------------------------------------------------- */
+
+/* Run both for one picture in turn for about so many seconds; medians, quartile distances. */
+ev_status evi_measure_pair(ev_context *ctx, ev_model *a, ev_model *b, int32_t n_threads,
+                           double seconds, double ms[2], double spread[2]);
+
+/* ---- the new model: apply.c, apply_nodes.c --------------------------------------------------- */
+
+/* mask: for each model, value, axis which indices stay; made from a plan. */
+ev_status evi_prune_apply(const ev_pruner *p, uint8_t *const *keep, const uint8_t *keep_block,
+                          uint64_t seed, ev_model **out);
+
+#endif
