@@ -104,6 +104,50 @@ int32_t evi_prune_lanes(const ev_context *ctx);
 /* One array of n zeros for each group; scores[g] NULL for blocked groups. */
 ev_status evi_scores_new(const ev_pruner *p, double ***out);
 void evi_scores_free(const ev_pruner *p, double **scores);
+/* Copies that compare from group to group: each divided by its mean, but for criteria that compare
+ * by themselves and for scores of the caller's own.  out[g] NULL: that group has none. */
+ev_status evi_scores_comparable(const ev_pruner *p, double ***out);
+enum { EVI_CRITERION_OWN = -1 }; /* in ev_pruner.criterion: only ev_pruner_set_scores() was called */
+/* Defaults filled in, criterion chosen, checked. */
+ev_status evi_score_options_read(const ev_score_options *from, const char *function,
+                                 ev_score_options *o);
+
+/* Layers of groups: score_layers.c.  One entry for each weight tensor that makes a group's
+ * channels; score has one number for each channel, zero at first. */
+typedef struct evi_layer {
+    int32_t group, spot; /* the first EVI_SPOT_OUT of it */
+    double *score;
+} evi_layer;
+
+typedef struct evi_layers {
+    int32_t n;
+    evi_layer *layers; /* in the order of groups */
+    double *scores;    /* all of them in one block */
+} evi_layers;
+
+ev_status evi_layers_new(const ev_pruner *p, bool blocked_too, evi_layers *out);
+void evi_layers_free(evi_layers *layers);
+const char *evi_layer_name(const evi_groups *g, const evi_layer *layer);
+/* The mean over each group's layers, into zeros. */
+void evi_layers_mean(const ev_pruner *p, const evi_layers *layers, double *const *scores);
+const evi_param *evi_spot_param(const evi_groups *g, const evi_spot *s); /* NULL: no weight */
+static inline bool evi_is_norm(const evi_node *node)
+{
+    return node->op != NULL && (node->op == evi_op_find("batch_norm") ||
+                                node->op == evi_op_find("instance_norm"));
+}
+
+/* out[i] = sum over all elements whose index along `axis` is i; same bits for any crew. */
+enum { EVI_SUM_ABS = 1, EVI_SUM_SQUARES, EVI_SUM_PRODUCTS /* of x and u */, EVI_SUM_NOT_ZERO };
+void evi_axis_sums(evi_crew *crew, const evi_kernels *k, int32_t kind, const evi_shape *shape,
+                   int32_t axis, const evi_real *x, const evi_real *u, double *out);
+/* Add what the indices of each channel have to channels[c], over all spots of this role there.
+ * Gives the number of indices to a channel, 0: there is no such spot. */
+int32_t evi_spots_add(const evi_groups *g, int32_t group, int32_t model, int32_t value,
+                      int32_t axis, int32_t role, const double *along, double *channels);
+/* Fill layer->score: score_order.c. */
+ev_status evi_score_lamp(const ev_pruner *p, evi_crew *crew, const evi_layer *layer);
+ev_status evi_score_fpgm(const ev_pruner *p, evi_crew *crew, const evi_layer *layer);
 /* Scores from pictures: Taylor, gates, activations; same layout. */
 ev_status evi_score_by_data(ev_pruner *p, const ev_score_options *opt, double **scores);
 
@@ -115,6 +159,8 @@ struct ev_prune_plan {
     uint8_t **keep;       /* [group][channel] */
     uint8_t *keep_block;  /* [block] */
     int32_t *order;       /* workspace: as long as the widest group */
+    struct evi_tally *tally; /* plan.h: for counts by arithmetic */
+    double ms_before;        /* of the old model, when its layers were timed; NaN: not yet */
     double ms_measured[2], ms_spread[2]; /* NaN: not yet; forgotten by an edit */
 };
 
