@@ -187,14 +187,17 @@ static void log_backward(evi_step *s)
         for_blocks(s, log_back_range);
 }
 
-/* Dropping a channel changes the sum of the others, which is what pruning means to do; along the
- * other axes nothing meets.  Every axis is tied to itself. */
+/* Along the row all meet in one sum: without a channel the others change, so the row is left as it
+ * is.  Along the other axes nothing meets. */
 static void softmax_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in,
                              const evi_edge *out, int32_t n_out, evi_coupling *c)
 {
-    (void)a;
-    for (int32_t axis = 1; axis < in[0].shape.rank; axis++)
-        evi_couple_same(c, in, n_in, out, n_out, axis);
+    int32_t row = 0, rank = in[0].shape.rank;
+    evi_axis(a->axis, EVI_MAX(rank, 1), &row);
+    bool flat = a->opset > 0 && a->opset < 13;
+    for (int32_t axis = 1; axis < rank; axis++)
+        if (axis != row && (!flat || axis < row))
+            evi_couple_same(c, in, n_in, out, n_out, axis);
 }
 
 static double softmax_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in,

@@ -284,6 +284,15 @@ static void pin_rest(evi_ties *t, int32_t m, int32_t number)
             pin_value(t, m, operand_value(node, i), PIN_OP, c->blocked, number);
 }
 
+/* The first axis of weights is not one of pictures: for the op, which thinks so, another one is put
+ * before it. */
+static void add_batch(evi_shape *s)
+{
+    memmove(s->dim + 1, s->dim, (size_t)s->rank * sizeof(s->dim[0]));
+    s->dim[0] = 1;
+    s->rank++;
+}
+
 static ev_status ask_node(evi_ties *t, int32_t m, int32_t number)
 {
     const ev_model *model = t->g->models[m];
@@ -298,10 +307,18 @@ static ev_status ask_node(evi_ties *t, int32_t m, int32_t number)
             in[i] = model->values[node->in[i]].edge;
     for (int32_t i = 0; i < node->n_out; i++)
         out[i] = model->values[node->out[i]].edge;
+    bool turned = (node->op->traits & EVI_OP_VIEW) && t->source[m][node->in[0]] != 0 &&
+                  EVI_MAX(in[0].shape.rank, out[0].shape.rank) < EV_MAX_RANK;
+    if (turned) {
+        add_batch(&in[0].shape);
+        add_batch(&out[0].shape);
+    }
     if (node->op->channels != NULL)
         node->op->channels(&node->a, in, node->n_in, out, node->n_out, c);
     else
         c->blocked = "this kind of operation cannot lose channels";
+    for (int32_t i = 0; i < c->n && turned; i++)
+        c->slice[i].axis--;
     EVI_TRY(apply_coupling(t, m, number));
     pin_rest(t, m, number);
     follow_source(t, m, node);
@@ -368,22 +385,41 @@ static ev_status ask_all(evi_ties *t)
     return EV_OK;
 }
 
+/* Two places of the same parameter, as it is stored and as it is read: what one is, the other is. */
+static bool share_role(evi_ties *t, int32_t i, int32_t k)
+{
+    evi_place *a = &t->places[i], *b = &t->places[k];
+    int32_t source = t->source[a->model][a->value];
+    if (a->model != b->model || source == 0 || source != t->source[b->model][b->value] ||
+        a->role == b->role)
+        return false;
+    give_role(a, b->role, b->node);
+    give_role(b, a->role, a->node);
+    return true;
+}
+
 /* A parameter that reaches its layer through others (a transposed matrix) has its role from there.
  */
 static void pass_roles(evi_ties *t)
 {
+    bool moved = true;
+    for (int32_t round = 0; round < 16 && moved; round++) {
+        moved = false;
+        for (int32_t i = 0; i < t->n_ties; i++)
+            moved = share_role(t, t->ties[i].place[0], t->ties[i].place[1]) || moved;
+        for (int32_t i = 0; i < t->n_places; i++) {
+            const evi_place *p = &t->places[i];
+            if (t->source[p->model][p->value] == 0 || t->source[p->model][p->value] == p->value + 1)
+                continue;
+            for (int32_t k = evi_place_root(t, i); k >= 0; k = t->places[k].next)
+                moved = share_role(t, i, k) || moved;
+        }
+    }
     for (int32_t i = 0; i < t->n_places; i++) {
         evi_place *p = &t->places[i];
-        int32_t source = t->source[p->model][p->value] - 1;
-        if (source < 0 || source == p->value)
-            continue;
-        int32_t rank = t->g->models[p->model]->values[source].edge.shape.rank;
-        for (int32_t a = 0; a < rank; a++) {
-            int32_t other = place_of(t, p->model, source, a);
-            if (evi_place_root(t, other) == evi_place_root(t, i))
-                give_role(&t->places[other], p->role, p->node);
-        }
-        p->role = EVI_SPOT_VALUE;
+        int32_t source = t->source[p->model][p->value];
+        if (source != 0 && source != p->value + 1)
+            p->role = EVI_SPOT_VALUE;
     }
 }
 
