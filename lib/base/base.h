@@ -149,6 +149,9 @@ ev_status evi_options_write(void *to, const void *ours, uint32_t our_size, const
 void evi_log(ev_context *ctx, int32_t level, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 uint32_t evi_cpu_flags(const ev_context *ctx); /* EV_CPU_* */
+/* The same hooks and instruction sets with another number of threads; may have what is left of the
+ * memory limit. */
+ev_status evi_context_like(const ev_context *ctx, int32_t n_threads, ev_context **out);
 uint64_t evi_context_room(const ev_context *ctx); /* bytes up to the limit; EVI_SIZE_MAX: none */
 const ev_file_hooks *evi_files(const ev_context *ctx, void **user_out);
 double evi_seconds(void); /* monotonic clock */

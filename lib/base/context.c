@@ -41,6 +41,42 @@ static ev_status options_check(const ev_context_options *o)
     return EV_OK;
 }
 
+/* A context with the settings of `like`. */
+static ev_status start(const ev_context *like, ev_context **out)
+{
+    ev_context *ctx = NULL;
+    EVI_TRY(evi_context_block(like, &ctx));
+    evi_handle_start(&ctx->handle, EVI_MAGIC_CONTEXT, NULL);
+    if (ctx->n_threads > 1) {
+        ctx->pool = evi_pool_create(ctx, ctx->n_threads);
+        if (ctx->pool == NULL) {
+            evi_free(ctx);
+            return evi_fail(EV_ERR_MEMORY, "ev_context_create: no memory for %d threads",
+                            like->n_threads);
+        }
+    }
+    *out = ctx;
+    return EV_OK;
+}
+
+ev_status evi_context_like(const ev_context *ctx, int32_t n_threads, ev_context **out)
+{
+    ev_context like;
+    memset(&like, 0, sizeof(like));
+    like.n_threads = EVI_MIN(EVI_MAX(n_threads, 1), THREADS_MAX);
+    like.cpu = ctx->cpu;
+    like.log_level = ctx->log_level;
+    like.own_files = ctx->own_files;
+    like.files = ctx->files;
+    like.limit = ctx->limit == 0 ? 0 : EVI_MAX(evi_context_room(ctx), 1);
+    like.alloc = ctx->alloc;
+    like.free = ctx->free;
+    like.log = ctx->log;
+    like.user = ctx->user;
+    *out = NULL;
+    return start(&like, out);
+}
+
 ev_status ev_context_create(const ev_context_options *opt, ev_context **out)
 {
     EVI_CHECK_POINTER(out);
@@ -62,19 +98,7 @@ ev_status ev_context_create(const ev_context_options *opt, ev_context **out)
     like.log = o.log;
     like.user = o.user;
 
-    ev_context *ctx = NULL;
-    EVI_TRY(evi_context_block(&like, &ctx));
-    evi_handle_start(&ctx->handle, EVI_MAGIC_CONTEXT, NULL);
-    if (ctx->n_threads > 1) {
-        ctx->pool = evi_pool_create(ctx, ctx->n_threads);
-        if (ctx->pool == NULL) {
-            evi_free(ctx);
-            return evi_fail(EV_ERR_MEMORY, "ev_context_create: no memory for %d threads",
-                            like.n_threads);
-        }
-    }
-    *out = ctx;
-    return EV_OK;
+    return start(&like, out);
 }
 
 ev_context *ev_context_ref(ev_context *ctx)

@@ -62,6 +62,7 @@ ev_status evi_store_check_open(const evi_store *store, const char *function); /*
 /* A copy of this weight is used from now on: pages of the file may leave the process. */
 void evi_store_rest(const evi_store *store, int32_t param);
 ev_status evi_store_init(evi_store *store, uint64_t seed); /* allocate if needed, starting values */
+void evi_store_fill(evi_store *store, int32_t param, evi_rng rng); /* of one weight, from rng */
 evi_real *evi_store_data(const evi_store *store, int32_t param);  /* NULL: none yet */
 int32_t evi_store_find(const evi_store *store, const char *name); /* -1 */
 void evi_store_touch(evi_store *store);
@@ -147,6 +148,8 @@ ev_status evi_fold(ev_context *ctx, const evi_op *op, const evi_attrs *a, const 
 
 /* Bytes allocated for a model itself, called models and context aside: bytes.c. */
 uint64_t evi_model_bytes(const ev_model *model);
+/* Bytes of the ONNX file, without writing it: onnx/writer.c. */
+ev_status evi_model_file_bytes(const ev_model *model, uint64_t *out);
 
 /* All stores that a model and its callees use, each once, own store first.  *stores_out is a block
  * (evi_free) of borrowed pointers. */

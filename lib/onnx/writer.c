@@ -377,6 +377,10 @@ static ev_status write_parts(const evi_draft *w, parts *p, const char *path, voi
     if (total > INT32_MAX)
         return evi_fail(EV_ERR_UNSUPPORTED, "an ONNX file has at most 2 GiB, this one %llu bytes",
                         (unsigned long long)total);
+    if (path == NULL && data_out == NULL) { /* only how many */
+        *n_bytes_out = total;
+        return EV_OK;
+    }
     EVI_TRY(find_checksums(w, p, n_graph, length_bytes));
     sink s = {0};
     if (path == NULL) {
@@ -435,6 +439,11 @@ ev_status ev_model_save_memory(const ev_model *model, void **data_out, uint64_t 
     EVI_CHECK_POINTER(n_bytes_out);
     EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
     return save(model, NULL, data_out, n_bytes_out);
+}
+
+ev_status evi_model_file_bytes(const ev_model *model, uint64_t *out)
+{
+    return save(model, NULL, NULL, out);
 }
 
 void ev_bytes_destroy(void *data)

@@ -1,0 +1,3 @@
+/* SPDX-License-Identifier: MIT */
+/* The search for a goal. */
+#include "prune/plan.h"
