@@ -18,6 +18,8 @@ static const verb verbs[] = {
     {"frames", verb_frames, "cut a video into pictures (by ffmpeg)"},
     {"arch", verb_arch, "list the nets, show one layer by layer"},
     {"train", verb_train, "train a classifier"},
+    {"sweep", verb_sweep, "train many: nets, sizes of the training set, seeds"},
+    {"tune", verb_tune, "find learning rate, dropout and l2 for a net"},
     {"eval", verb_eval, "accuracy per class and confusion matrix"},
     {"predict", verb_predict, "say what is in pictures, or in frames on stdin"},
     {"inspect", verb_inspect, "what is in a model file"},

@@ -45,6 +45,36 @@ const char *class_name(const ev_model *model, int32_t label, char buffer[16])
     return buffer;
 }
 
+double time_one(ev_context *ctx, ev_model *model)
+{
+    double ms = 0;
+    ev_plan *plan = NULL;
+    ev_session *session = NULL;
+    ev_tensor *input = NULL;
+    int64_t dims[EV_MAX_RANK];
+    int32_t rank = ev_model_input_dims(model, 0, dims);
+    dims[0] = 1;
+    if (ev_plan_create(ctx, model, NULL, &plan) == EV_OK &&
+        ev_session_create(plan, &session) == EV_OK &&
+        ev_tensor_create(ctx, EV_TYPE_FLOAT32, rank, dims, &input) == EV_OK) {
+        const ev_tensor *inputs[] = {input};
+        double best = 1e30;
+        for (int i = 0; i < 20; i++) {
+            double start = seconds_now();
+            if (ev_session_run(session, inputs, 1, NULL, 0) != EV_OK) {
+                break;
+            }
+            double t = seconds_now() - start;
+            best = t < best ? t : best;
+        }
+        ms = best < 1e30 ? 1e3 * best : 0;
+    }
+    ev_tensor_destroy(input);
+    ev_session_destroy(session);
+    ev_plan_destroy(plan);
+    return ms;
+}
+
 void softmax(const float *logits, int32_t n, double *out)
 {
     double top = logits[0], sum = 0;

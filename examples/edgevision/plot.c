@@ -4,15 +4,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "tool.h"
-
-/* Colours that stay apart for all kinds of colour vision (Okabe and Ito 2008). */
-#define BLUE "#0072b2"
-#define ORANGE "#d55e00"
-#define GREY "#808080"
+#include "plot.h"
 
 /* Start of every script: the report's page gives text and frame its own colours. */
-static void begin(text *t, const char *out, int width, int height)
+void plot_begin(text *t, const char *out, int width, int height)
 {
     text_add(t, "set terminal svg size %d,%d font 'sans-serif,13' noenhanced\n", width, height);
     text_add(t, "set output '%s'\nset datafile separator ','\nset border 3 lc rgb '" GREY "'\n"
@@ -20,7 +15,7 @@ static void begin(text *t, const char *out, int width, int height)
                 "set key outside top center horizontal samplen 2\n", out);
 }
 
-static int gnuplot(const char *folder, const char *script)
+int plot_gnuplot(const char *folder, const char *script)
 {
     char path[PATH_SIZE], here[PATH_SIZE];
     if (!getcwd(here, sizeof here) || chdir(folder) != 0) {
@@ -50,7 +45,7 @@ static int draw_curves(const char *folder, int best, bool alone)
 {
     char path[PATH_SIZE];
     text t = {0};
-    begin(&t, "loss.svg", 560, 340);
+    plot_begin(&t, "loss.svg", 560, 340);
     add_mark(&t, best);
     text_add(&t, "set xlabel 'epoch'\nset ylabel 'loss'\nset yrange [0:*]\n"
                  "plot '../history.csv' skip 1 using 1:2 with lines lw 2 lc rgb '" BLUE "' title "
@@ -58,7 +53,7 @@ static int draw_curves(const char *folder, int best, bool alone)
                  "     '' skip 1 using 1:4 with lines lw 2 lc rgb '" ORANGE "' title "
                  "'validation'\n");
     int code = text_save(&t, path_join(path, folder, "loss.gp"));
-    begin(&t, "accuracy.svg", 560, 340);
+    plot_begin(&t, "accuracy.svg", 560, 340);
     add_mark(&t, best);
     text_add(&t, "set xlabel 'epoch'\nset ylabel 'accuracy in %%'\nset yrange [*:100]\n"
                  "unset label 1\n"
@@ -70,10 +65,10 @@ static int draw_curves(const char *folder, int best, bool alone)
         code = text_save(&t, path_join(path, folder, "accuracy.gp"));
     }
     if (!code && !alone) {
-        code = gnuplot(folder, "loss.gp");
+        code = plot_gnuplot(folder, "loss.gp");
     }
     if (!code && !alone) {
-        code = gnuplot(folder, "accuracy.gp");
+        code = plot_gnuplot(folder, "accuracy.gp");
     }
     return code;
 }
@@ -90,7 +85,7 @@ static int draw_confusion(const char *run, const char *folder, bool alone)
         return code;
     }
     int n = csv_line(csv, fields, LIST_MAX + 1, &next) - 1;
-    begin(&t, "confusion.svg", 560, 420);
+    plot_begin(&t, "confusion.svg", 560, 420);
     text_add(&t, "set title 'rows: truth; columns: what the model said'\nunset key\n"
                  "unset colorbox\nunset grid\nset border 0\nset tics scale 0\n"
                  "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\nset cbrange [0:100]\n"
@@ -123,7 +118,7 @@ static int draw_confusion(const char *run, const char *folder, bool alone)
     } else {
         text_free(&t);
     }
-    return code || alone ? code : gnuplot(folder, "confusion.gp");
+    return code || alone ? code : plot_gnuplot(folder, "confusion.gp");
 }
 
 int draw_plots(const char *run)
@@ -153,13 +148,17 @@ int draw_plots(const char *run)
 
 int verb_plot(int argc, char **argv)
 {
-    syntax s = {.verb = "plot", .usage = "RUN",
+    syntax s = {.verb = "plot", .usage = "RUN | TABLE",
                 .purpose = "Draw RUN/plots/loss.svg, accuracy.svg and confusion.svg with the "
-                           "program gnuplot; scripts and\nnumbers stay beside them.",
+                           "program gnuplot; scripts and\nnumbers stay beside them.  Of the folder "
+                           "of a sweep: figure5.svg (accuracy over\nparameters) and figure6.svg "
+                           "(seconds over parameters); of tune: figure7.svg\n(confusion matrix).",
                 .min_rest = 1, .max_rest = 1};
     int code = options_parse(&s, argc, argv);
     if (code) {
         return code == 1 ? 0 : code;
     }
-    return draw_plots(s.files[0]);
+    char path[PATH_SIZE];
+    return file_exists(path_join(path, s.files[0], "results.csv")) ? draw_table_plots(s.files[0])
+                                                                   : draw_plots(s.files[0]);
 }

@@ -192,16 +192,15 @@ static void add_number(text *t, double value)
     }
 }
 
-int run_save_history(const run *r)
+int save_history(const ev_trainer *trainer, const char *path)
 {
-    char path[PATH_SIZE];
     text t = {0};
     text_add(&t, "epoch,train_loss,train_accuracy,valid_loss,valid_accuracy,learning_rate,"
                  "seconds,best\n");
-    for (int32_t i = 0; i < ev_trainer_epoch(r->trainer); i++) {
+    for (int32_t i = 0; i < ev_trainer_epoch(trainer); i++) {
         ev_epoch e;
         EV_OPTIONS_INIT(&e);
-        if (ev_trainer_history(r->trainer, i, &e) != EV_OK) {
+        if (ev_trainer_history(trainer, i, &e) != EV_OK) {
             break;
         }
         text_add(&t, "%d", (int)e.index + 1);
@@ -211,9 +210,15 @@ int run_save_history(const run *r)
         add_number(&t, e.valid_accuracy);
         add_number(&t, e.learning_rate);
         add_number(&t, e.seconds);
-        text_add(&t, ",%d\n", (int)(i == ev_trainer_best_epoch(r->trainer)));
+        text_add(&t, ",%d\n", (int)(i == ev_trainer_best_epoch(trainer)));
     }
-    return text_save(&t, run_file(path, r, "history.csv"));
+    return text_save(&t, path);
+}
+
+int run_save_history(const run *r)
+{
+    char path[PATH_SIZE];
+    return save_history(r->trainer, run_file(path, r, "history.csv"));
 }
 
 int run_save_parts(const run *r)

@@ -40,6 +40,9 @@ int run_save_json(const run *r, const char *state);
 /* Options, classes and data as an earlier run left them. */
 int run_load(run *r);
 int run_save_history(const run *r);
+int save_history(const ev_trainer *trainer, const char *path);
+/* What "none", "flip", "light" and "authors" mean. */
+void set_augmentation(int32_t kind, ev_augment_options *out);
 int run_save_parts(const run *r);
 
 /* Names of what options choose from, in the order of the library's numbers. */

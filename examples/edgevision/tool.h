@@ -101,6 +101,8 @@ int model_pixels(const ev_model *model, ev_pixel_options *pixels, int32_t *width
                  int32_t *channels);
 const char *class_name(const ev_model *model, int32_t label, char buffer[16]);
 void softmax(const float *logits, int32_t n, double *out);
+/* Least milliseconds for one picture, alone; 0 when it cannot be run. */
+double time_one(ev_context *ctx, ev_model *model);
 
 /* ---- results (metrics.c) --------------------------------------------------------------------- */
 
@@ -134,6 +136,8 @@ int verb_data(int argc, char **argv);
 int verb_frames(int argc, char **argv);
 int verb_arch(int argc, char **argv);
 int verb_train(int argc, char **argv);
+int verb_sweep(int argc, char **argv);
+int verb_tune(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_predict(int argc, char **argv);
 int verb_inspect(int argc, char **argv);

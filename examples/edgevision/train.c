@@ -150,7 +150,7 @@ static int32_t on_epoch(void *user, const ev_epoch *e)
     return r->code != 0;
 }
 
-static void augmentation(int32_t kind, ev_augment_options *a)
+void set_augmentation(int32_t kind, ev_augment_options *a)
 {
     EV_OPTIONS_INIT(a);
     a->flip = 1;
@@ -170,7 +170,7 @@ static int make_trainer(run *r)
     ev_train_options opt;
     ev_augment_options augment;
     EV_OPTIONS_INIT(&opt);
-    augmentation(r->opt.augment, &augment);
+    set_augmentation(r->opt.augment, &augment);
     opt.optimizer = r->opt.optimizer;
     opt.schedule = r->opt.schedule;
     opt.learning_rate = (float)r->opt.rate;
@@ -245,37 +245,6 @@ static int fit(run *r)
 
 /* ---- afterwards ------------------------------------------------------------------------------ */
 
-/* Median milliseconds for one picture, alone. */
-static double time_one(run *r)
-{
-    double ms = 0;
-    ev_plan *plan = NULL;
-    ev_session *session = NULL;
-    ev_tensor *input = NULL;
-    int64_t dims[EV_MAX_RANK];
-    int32_t rank = ev_model_input_dims(r->model, 0, dims);
-    dims[0] = 1;
-    if (ev_plan_create(r->ctx, r->model, NULL, &plan) == EV_OK &&
-        ev_session_create(plan, &session) == EV_OK &&
-        ev_tensor_create(r->ctx, EV_TYPE_FLOAT32, rank, dims, &input) == EV_OK) {
-        const ev_tensor *inputs[] = {input};
-        double best = 1e30;
-        for (int i = 0; i < 20; i++) {
-            double start = seconds_now();
-            if (ev_session_run(session, inputs, 1, NULL, 0) != EV_OK) {
-                break;
-            }
-            double t = seconds_now() - start;
-            best = t < best ? t : best;
-        }
-        ms = best < 1e30 ? 1e3 * best : 0;
-    }
-    ev_tensor_destroy(input);
-    ev_session_destroy(session);
-    ev_plan_destroy(plan);
-    return ms;
-}
-
 static void print_result(const run *r)
 {
     if (!r->opt.json) {
@@ -300,7 +269,7 @@ static int judge(run *r)
     if (status != EV_OK) {
         return fail_status(EXIT_DATA, status, NULL);
     }
-    r->ms_per_image = time_one(r);
+    r->ms_per_image = time_one(r->ctx, r->model);
     int code = run_save_history(r);
     if (!code) {
         code = save_predictions(r->metrics, data, r->classes, run_file(path, r, "predictions.csv"));
