@@ -143,6 +143,7 @@ static ev_status keep_node(flattener *f, const evi_node *node, const evi_attrs *
     evi_flat_node *flat = NULL;
     EVI_TRY(evi_plan_new_node(f->plan, node->op, a, name, node->n_in, node->n_out, &flat));
     flat->frozen = frozen;
+    flat->from = node;
     int32_t number = f->plan->n_nodes - 1;
     memcpy(flat->in, in, (size_t)node->n_in * sizeof(int32_t));
     for (int32_t i = 0; i < node->n_out; i++) {

@@ -28,6 +28,7 @@ typedef struct evi_flat_value {
 
 typedef struct evi_flat_node {
     const evi_op *op;
+    const evi_node *from; /* of the model or one that it calls; NULL: made by the plan */
     evi_attrs a;
     char *name; /* path through the calls, "g/conv1" */
     int32_t n_in, n_out, frozen;
@@ -123,6 +124,10 @@ struct ev_session {
     void *scratch;
     int64_t batch; /* of the last run; 0 before the first */
     int32_t trap_nan;
+    /* Called after each step of forward, while what it gave is still there; NULL: nobody looks.
+     * Views and what the plan fused away are no steps: plan with no_fusion. */
+    void (*watch)(void *user, const ev_session *session, int32_t step);
+    void *watch_user;
     ev_tensor *outputs;
     const void **last_inputs;
     const void **given; /* room for those of a run */

@@ -224,6 +224,8 @@ ev_status evi_session_forward(ev_session *session, evi_crew *crew, const void *c
         s->fault = 0;
         s->op->forward(s);
         fault |= s->fault;
+        if (session->watch != NULL)
+            session->watch(session->watch_user, session, i);
         if (session->trap_nan)
             EVI_TRY(check_finite(session, s, i));
     }

@@ -15,7 +15,8 @@
  * Backward.  With m values to a channel, r = 1 / sqrt(variance + epsilon), S1 = sum dy and
  * S2 = sum dy (x - mean):  dscale = r S2, dbias = S1 and
  *     dx = scale r (dy - S1 / m - (x - mean) r^2 S2 / m),
- * one pass over dy and x as a dy + b x + c. */
+ * one pass over dy and x as a dy + b x + c.  EVI_BATCH_NORM_RUNNING (pruning asks how much a trained
+ * net's weights matter): statistics are constants, so dx = scale r dy. */
 #include "ops/check.h"
 
 #include <tgmath.h>
@@ -57,7 +58,8 @@ static ev_status bn_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_ed
 
 static bool uses_batch(const evi_step *s)
 {
-    return s->training || (s->a.flag & BN_ONNX_TRAINING) != 0;
+    return (s->training && !(s->a.flag & EVI_BATCH_NORM_RUNNING)) ||
+           (s->a.flag & BN_ONNX_TRAINING) != 0;
 }
 
 /* saved: mean and 1 / deviation of each channel */
@@ -254,10 +256,11 @@ static void back_slopes(evi_step *s, const bn_shape *b, group *g)
         int64_t channel = g->first + c;
         double inverse = (double)((const evi_real *)s->saved)[2 * channel + 1];
         double a1 = (double)evi_in(s, 1)[channel] * inverse;
-        double a2 = -a1 * inverse * inverse * g->other[c] / m;
+        double a2 = uses_batch(s) ? -a1 * inverse * inverse * g->other[c] / m : 0;
+        double a3 = uses_batch(s) ? -a1 * g->sum[c] / m - a2 * (double)g->mean[c] : 0;
         g->a[c] = (evi_real)a1;
         g->b[c] = (evi_real)a2;
-        g->c[c] = (evi_real)(-a1 * g->sum[c] / m - a2 * (double)g->mean[c]);
+        g->c[c] = (evi_real)a3;
         add_to_vector(s, 1, channel, (evi_real)(g->other[c] * inverse));
         add_to_vector(s, 2, channel, (evi_real)g->sum[c]);
     }

@@ -37,6 +37,9 @@ enum { /* ONNX nearest_mode */
 enum { EVI_ASPECT_STRETCH = 0, EVI_ASPECT_NOT_LARGER, EVI_ASPECT_NOT_SMALLER };
 enum { EVI_REDUCE_MEAN_OF_BATCH = 0, EVI_REDUCE_SUM, EVI_REDUCE_NONE }; /* of losses */
 
+/* A flag of batch_norm beside its own: running numbers in plans for training too; they stay. */
+#define EVI_BATCH_NORM_RUNNING 4
+
 typedef struct evi_list { /* small list of integers */
     int32_t n;
     int32_t set; /* 0: not given, which differs from given and empty */
