@@ -200,12 +200,17 @@ static void fill(evi_real *w, const evi_param *p, evi_rng rng)
     }
 }
 
+void evi_store_fill(evi_store *store, int32_t param, evi_rng rng)
+{
+    fill(evi_store_data(store, param), &store->params[param], rng);
+}
+
 ev_status evi_store_init(evi_store *store, uint64_t seed)
 {
     EVI_TRY(evi_store_own(store, "ev_model_init"));
     for (int32_t i = 0; i < store->n_params; i++) {
         evi_rng rng = {seed, 0x77656967687473u}; /* a stream for weights alone */
-        fill(evi_store_data(store, i), &store->params[i], evi_rng_derive(rng, (uint64_t)i));
+        evi_store_fill(store, i, evi_rng_derive(rng, (uint64_t)i));
     }
     evi_store_touch(store);
     return EV_OK;
