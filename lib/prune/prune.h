@@ -52,6 +52,7 @@ typedef struct evi_groups {
 
 ev_status evi_groups_find(ev_context *ctx, const ev_model *model, evi_groups *out);
 void evi_groups_free(evi_groups *g);
+uint64_t evi_groups_drawn(const evi_groups *g); /* changes when a layer is drawn */
 
 /* ---- blocks: blocks.c ------------------------------------------------------------------------ */
 
@@ -86,11 +87,12 @@ struct ev_pruner {
     evi_blocks blocks;
     int32_t *min_width, *round_to; /* of each group; protected and blocked: all channels */
     uint8_t *is_protected;
+    char **reasons;         /* why a group keeps all: blocked or protected; NULL: it can shrink */
     int32_t criterion;      /* of the scores; 0: none yet */
     double **scores;        /* [group][channel], or scores[g] NULL: none */
     double *block_scores;   /* NaN: none */
-    uint64_t weights_version; /* sum over the stores when it was made: EV_ERR_STALE when drawn
-                                 layers changed; changed weights are fine */
+    uint64_t drawn;         /* evi_groups_drawn() when it was made: another number now means
+                               EV_ERR_STALE; changed weights are fine */
 };
 
 /* Multiply-adds and weights of the node's layer, as drawn, for one picture. */
