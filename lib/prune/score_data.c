@@ -288,47 +288,15 @@ static void look(void *user, const ev_session *session, int32_t step)
     }
 }
 
-static ev_status run_looking(looking *l, const ev_score_options *o, const evi_batches *batches)
-{
-    ev_plan_options plan_options;
-    ev_plan *plan = NULL;
-    ev_session *session = NULL;
-    EV_OPTIONS_INIT(&plan_options);
-    plan_options.max_batch = o->batch_size;
-    plan_options.no_fusion = 1;
-    EVI_TRY(ev_plan_create(l->p->handle.ctx, l->p->model, &plan_options, &plan));
-    ev_status status = ev_session_create(plan, &session);
-    if (status == EV_OK) {
-        session->watch = look;
-        session->watch_user = l;
-        status = ev_loader_start_epoch(batches->loader, 0, 0);
-    }
-    for (int32_t n = 1; status == EV_OK && n > 0;) {
-        ev_tensor *images = NULL;
-        const int32_t *labels = NULL, *items = NULL;
-        status = ev_loader_next(batches->loader, &images, &labels, &items, &n);
-        const ev_tensor *input = images;
-        if (status == EV_OK && n > 0)
-            status = ev_session_run(session, &input, 1, NULL, 0);
-    }
-    ev_session_destroy(session);
-    ev_plan_destroy(plan);
-    return status;
-}
-
 static ev_status look_at_layers(looking *l, const ev_score_options *o, const evi_layers *layers)
 {
     const ev_pruner *p = l->p;
-    evi_batches batches;
     EVI_TRY(evi_calloc(p->handle.ctx, (uint64_t)layers->n, sizeof(target), &l->targets));
     EVI_TRY(evi_calloc(p->handle.ctx, (uint64_t)layers->n, sizeof(int32_t), &l->of));
     EVI_TRY(evi_malloc(p->handle.ctx, (uint64_t)longest_axis(p), sizeof(double), &l->along));
     for (int32_t i = 0; i < layers->n; i++)
         EVI_TRY(find_target(l, &layers->layers[i], &l->of[i]));
-    EVI_TRY(evi_batches_open(p, o, false, "ev_pruner_score", &batches));
-    ev_status status = run_looking(l, o, &batches);
-    evi_batches_close(&batches);
-    return status;
+    return evi_watch_run(p, o, "ev_pruner_score", look, l);
 }
 
 static void activation_scores(const looking *l, const evi_layers *layers)

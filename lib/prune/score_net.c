@@ -81,6 +81,46 @@ ev_status evi_batches_evaluate(ev_context *ctx, ev_model *model, const evi_batch
     return status;
 }
 
+static ev_status run_batches(ev_session *session, ev_loader *loader)
+{
+    EVI_TRY(ev_loader_start_epoch(loader, 0, 0));
+    for (;;) {
+        ev_tensor *images = NULL;
+        const int32_t *labels = NULL, *items = NULL;
+        int32_t n = 0;
+        EVI_TRY(ev_loader_next(loader, &images, &labels, &items, &n));
+        if (n == 0)
+            return EV_OK;
+        const ev_tensor *input = images;
+        EVI_TRY(ev_session_run(session, &input, 1, NULL, 0));
+    }
+}
+
+ev_status evi_watch_run(const ev_pruner *p, const ev_score_options *o, const char *function,
+                        evi_watch_fn fn, void *user)
+{
+    evi_batches batches;
+    ev_plan_options plan_options;
+    ev_plan *plan = NULL;
+    ev_session *session = NULL;
+    EV_OPTIONS_INIT(&plan_options);
+    plan_options.max_batch = o->batch_size;
+    plan_options.no_fusion = 1;
+    EVI_TRY(evi_batches_open(p, o, false, function, &batches));
+    ev_status status = ev_plan_create(p->handle.ctx, p->model, &plan_options, &plan);
+    if (status == EV_OK)
+        status = ev_session_create(plan, &session);
+    if (status == EV_OK) {
+        session->watch = fn;
+        session->watch_user = user;
+        status = run_batches(session, batches.loader);
+    }
+    ev_session_destroy(session);
+    ev_plan_destroy(plan);
+    evi_batches_close(&batches);
+    return status;
+}
+
 /* ---- what steps aside while the plan is made --------------------------------------------------- */
 
 int32_t evi_sole_reader(const ev_model *m, int32_t value)

@@ -23,6 +23,11 @@ void evi_batches_close(evi_batches *b);
 ev_status evi_batches_evaluate(ev_context *ctx, ev_model *model, const evi_batches *b,
                                double *loss_out, double *accuracy_out);
 
+/* Run the model for use on such pictures, with fn looking at each step (see ev_session.watch). */
+typedef void (*evi_watch_fn)(void *user, const ev_session *session, int32_t step);
+ev_status evi_watch_run(const ev_pruner *p, const ev_score_options *o, const char *function,
+                        evi_watch_fn fn, void *user);
+
 /* An instance norm without a scale of its own gets one for this plan: a model with one such norm
  * stands in its place. */
 typedef struct evi_gate {
