@@ -131,6 +131,7 @@ static int save_means(const result_row *rows, int n, const char *path, bool accu
     return text_save(&t, path);
 }
 
+/* Rows are sorted by size. */
 static int draw_lines(const char *folder, const result_row *rows, int n, bool accuracy)
 {
     static const char *const colors[] = {BLUE, ORANGE, "#009e73", "#cc79a7", "#e69f00", "#56b4e9"};
@@ -143,10 +144,19 @@ static int draw_lines(const char *folder, const result_row *rows, int n, bool ac
     int code = save_means(rows, n, path_join(path, folder, file), accuracy);
     snprintf(file, sizeof file, "%s.svg", name);
     plot_begin(&t, file, 640, 400);
-    text_add(&t, "set logscale x\nset xlabel 'parameters'\nset format x '10^{%%L}'\n"
-                 "set xtics enhanced\n%sset ylabel '%s'\nplot ",
-             accuracy ? "set yrange [*:100]\n" : "set logscale y\n",
-             accuracy ? "validation accuracy in %" : "seconds of training");
+    double low = HUGE_VAL, high = 0;
+    for (int i = 0; i < n; i++) {
+        double y = accuracy ? 100 * rows[i].valid_accuracy : rows[i].seconds;
+        low = fmin(low, y);
+        high = fmax(high, y);
+    }
+    text_add(&t, "set logscale x\nset xlabel 'parameters'\nset format x '%%.0s %%c'\n"
+                 "set xrange [%.9g:%.9g]\n", rows[0].parameters / 1.5,
+             rows[n - 1].parameters * 1.5);
+    text_add(&t, accuracy ? "set yrange [%.9g:100]\nset ylabel 'validation accuracy in %%'\nplot "
+                          : "set logscale y\nset yrange [%.9g:%.9g]\n"
+                            "set ylabel 'seconds of training'\nplot ",
+             accuracy ? 5 * floor(fmin(low, 99) / 5) : fmax(low, 1e-6) / 1.5, fmax(high, 1e-6) * 1.5);
     for (int s = 0; s < n_subsets; s++) {
         text_add(&t, "%s'%s.csv' skip 1 using 2:%d with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s' "
                      "title '%.4g %% of the pictures'",
@@ -176,7 +186,7 @@ static int draw_matrix(const char *table, const char *folder)
     }
     int n = csv_line(csv, fields, MAX_FIELDS, &next) - 1;
     plot_begin(&t, "figure7.svg", 560, 420);
-    text_add(&t, "set title 'rows: what the model said; columns: truth; in %% of the truth'\n"
+    text_add(&t, "set title 'rows: prediction; columns: truth; in %% of the truth' offset -4,0\n"
                  "unset key\nunset colorbox\nunset grid\nset border 0\nset tics scale 0\n"
                  "set xrange [-0.5:%d.5]\nset yrange [%d.5:-0.5]\nset cbrange [0:100]\n"
                  "set palette defined (0 '#f7fbff', 50 '#6baed6', 100 '#08519c')\nset xtics (",

@@ -222,6 +222,19 @@ int runs_finish(claim *mine, text *result)
 
 /* ---- what the runs have in common ------------------------------------------------------------ */
 
+/* A line without what stands around a setting in a file of JSON. */
+static const char *bare(char *line)
+{
+    if (!line) {
+        return "nothing";
+    }
+    size_t n = strlen(line);
+    if (n && line[n - 1] == ',') {
+        line[n - 1] = '\0';
+    }
+    return line + strspn(line, " ");
+}
+
 /* Both texts cut at the first line in which they differ. */
 static void first_difference(char *a, char *b, const char **line_a, const char **line_b)
 {
@@ -231,8 +244,8 @@ static void first_difference(char *a, char *b, const char **line_a, const char *
         x = strtok_r(NULL, "\n", &next_a);
         y = strtok_r(NULL, "\n", &next_b);
     }
-    *line_a = x ? x + strspn(x, " ") : "nothing";
-    *line_b = y ? y + strspn(y, " ") : "nothing";
+    *line_a = bare(x);
+    *line_b = bare(y);
 }
 
 static int same_settings(const run_table *table, const char *path, text *settings)
