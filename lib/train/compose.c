@@ -52,6 +52,25 @@ static ev_status draw_input(ev_model *net, const ev_model *model, ev_value *out)
                                out);
 }
 
+/* The teacher's opinion: soft cross entropy whose gradients are in scale with the others'. */
+static ev_status draw_opinion(ev_model *net, ev_value logits, const evi_train *o)
+{
+    ev_value told = EV_NO_VALUE, loss = EV_NO_VALUE, cooler = EV_NO_VALUE;
+    const evi_shape *drawn = &evi_model_edge(net, logits)->shape, one = { .rank = 0 };
+    const int64_t dims[2] = { -1, drawn->dim[1] };
+    const evi_real inverse = (evi_real)(1 / o->temperature);
+    ev_loss_options options;
+    EV_OPTIONS_INIT(&options);
+    options.temperature = (float)o->temperature;
+    EVI_TRY(ev_model_input(net, "teacher", EV_TYPE_FLOAT32, 2, dims, &told));
+    EVI_TRY(evi_model_add_constant(net, "cooler", EV_TYPE_FLOAT32, &one, &inverse, &cooler));
+    EVI_TRY(ev_model_mul(net, told, cooler, &told));
+    EVI_TRY(ev_model_softmax(net, told, 1, &told));
+    EVI_TRY(ev_model_soft_cross_entropy(net, logits, told, &options, &loss));
+    return ev_model_loss(net, "distillation", loss,
+                         (float)(o->distill * o->temperature * o->temperature));
+}
+
 static ev_status draw_loss(ev_model *net, ev_model *model, const evi_train *o)
 {
     const int64_t any = -1;
@@ -66,7 +85,9 @@ static ev_status draw_loss(ev_model *net, ev_model *model, const evi_train *o)
     EVI_TRY(ev_model_call(net, model, &image, 1, 0, &logits, 1));
     EVI_TRY(ev_model_cross_entropy(net, logits, labels, &options, &loss));
     EVI_TRY(ev_model_output(net, "logits", logits));
-    EVI_TRY(ev_model_loss(net, "cross_entropy", loss, 1.0f));
+    EVI_TRY(ev_model_loss(net, "cross_entropy", loss, (float)(1 - o->distill)));
+    if (o->distill > 0)
+        EVI_TRY(draw_opinion(net, logits, o));
     return ev_model_init(net, 1); /* it has no weights of its own; says that it is complete */
 }
 

@@ -240,22 +240,30 @@ static void add_data(evi_text *text, const evi_train *o, int32_t n_train, int32_
     evi_text_add(text, "augment=%08x;", (unsigned)augment_crc(o->augment));
 }
 
-ev_status evi_train_options_text(ev_trainer *t, int32_t n_train, int32_t n_valid)
+void evi_train_text(evi_text *text, const evi_train *o, int32_t n_train, int32_t n_valid)
 {
-    const evi_train *o = &t->o;
     uint32_t crc = 0;
-    evi_text text;
-    evi_text_start(&text, t->handle.ctx);
-    add_optimizer(&text, o);
-    add_schedule(&text, o);
-    add_data(&text, o, n_train, n_valid);
-    add_real(&text, "dropout", (double)o->dropout);
-    add_real(&text, "label_smoothing", (double)o->label_smoothing);
+    add_optimizer(text, o);
+    add_schedule(text, o);
+    add_data(text, o, n_train, n_valid);
+    add_real(text, "dropout", (double)o->dropout);
+    add_real(text, "label_smoothing", (double)o->label_smoothing);
     if (o->n_class_weights > 0)
         crc = evi_crc32c(0, o->class_weights, (uint64_t)o->n_class_weights * sizeof(float));
-    evi_text_add(&text, "class_weights=%08x;", (unsigned)crc);
-    evi_text_add(&text, "seed=%llu;", (unsigned long long)o->seed);
-    add_int(&text, "precise", o->precise);
+    evi_text_add(text, "class_weights=%08x;", (unsigned)crc);
+    evi_text_add(text, "seed=%llu;", (unsigned long long)o->seed);
+    add_int(text, "precise", o->precise);
+    if (o->distill > 0) {
+        add_real(text, "distill", o->distill);
+        add_real(text, "temperature", o->temperature);
+    }
+}
+
+ev_status evi_train_options_text(ev_trainer *t, int32_t n_train, int32_t n_valid)
+{
+    evi_text text;
+    evi_text_start(&text, t->handle.ctx);
+    evi_train_text(&text, &t->o, n_train, n_valid);
     evi_text_add(&text, "layers=%08x;", (unsigned)layers_crc(t));
     ev_status status = text.status;
     if (status == EV_OK)

@@ -47,6 +47,8 @@ static ev_status train_epoch(ev_trainer *t)
             return EV_OK;
         t->inputs[0] = images->data;
         t->inputs[1] = labels;
+        if (t->teacher != NULL)
+            EVI_TRY(evi_train_ask_teacher(t, images, &t->inputs[2]));
         EVI_TRY(evi_train_step(t, n, labels));
         t->state.batch = t->train->batch; /* it may have passed over one that cannot be read */
         EVI_TRY(save_after_step(t));

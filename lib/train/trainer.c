@@ -32,7 +32,7 @@ static ev_status plan_net(ev_trainer *t)
 }
 
 /* Starts the object; what was made so far is there also after a failure. */
-static ev_status begin(ev_context *ctx, ev_model *model, bool has_valid,
+static ev_status begin(ev_context *ctx, ev_model *model, const evi_teacher *teacher, bool has_valid,
                        const ev_train_options *opt, const char *function, ev_trainer **out)
 {
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
@@ -43,6 +43,10 @@ static ev_status begin(ev_context *ctx, ev_model *model, bool has_valid,
     ev_trainer *t = *out;
     evi_handle_start(&t->handle, EVI_MAGIC_TRAINER, ctx);
     t->o = o;
+    if (teacher != NULL) {
+        t->o.distill = teacher->distill;
+        t->o.temperature = teacher->temperature;
+    }
     t->keep_best = o.monitor != EV_MONITOR_DEFAULT;
     t->model = ev_model_ref(model);
     return plan_net(t);
@@ -152,19 +156,55 @@ static ev_status complete(ev_trainer *t, ev_dataset *train, ev_dataset *valid)
     return EV_OK;
 }
 
-ev_status ev_trainer_create(ev_context *ctx, ev_model *model, ev_dataset *train, ev_dataset *valid,
-                            const ev_train_options *opt, ev_trainer **out)
+/* ---- a teacher ----------------------------------------------------------------------------- */
+
+static ev_status make_teacher(ev_trainer *t, const evi_teacher *teacher)
 {
-    EVI_CHECK_POINTER(out);
+    ev_plan_options p;
+    ev_plan *plan = NULL;
+    int64_t ours[3], theirs[3];
+    int32_t n = 0;
+    EVI_TRY(evi_classifier_shape(t->model, "ev_trainer_create", ours, &n));
+    EVI_TRY(evi_classifier_shape(teacher->model, "ev_trainer_create", theirs, &n));
+    if (n != t->n_classes || memcmp(ours, theirs, sizeof(ours)) != 0)
+        return evi_fail(EV_ERR_SHAPE, "ev_trainer_create: the teacher sees other pictures or tells "
+                                      "%d classes apart, not %d",
+                        (int)n, (int)t->n_classes);
+    EV_OPTIONS_INIT(&p);
+    p.max_batch = t->o.batch_size;
+    p.precise = t->o.precise;
+    EVI_TRY(ev_plan_create(t->handle.ctx, teacher->model, &p, &plan));
+    ev_status status = ev_session_create(plan, &t->teacher);
+    ev_plan_destroy(plan);
+    return status;
+}
+
+ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const void **out)
+{
+    EVI_TRY(ev_session_run(t->teacher, &images, 1, NULL, 0));
+    *out = ev_session_output(t->teacher, 0)->data;
+    return EV_OK;
+}
+
+/* ---- create and destroy -------------------------------------------------------------------- */
+
+static ev_status create(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
+                        ev_dataset *train, ev_dataset *valid, const ev_train_options *opt,
+                        const char *function, ev_trainer **out)
+{
+    if (out == NULL)
+        return evi_fail(EV_ERR_ARGUMENT, "%s: out is NULL", function);
     *out = NULL;
     if (train != NULL)
-        EVI_CHECK_HANDLE(train, EVI_MAGIC_DATASET);
+        EVI_TRY(evi_check_handle(train, EVI_MAGIC_DATASET, function, "train"));
     if (valid != NULL)
-        EVI_CHECK_HANDLE(valid, EVI_MAGIC_DATASET);
+        EVI_TRY(evi_check_handle(valid, EVI_MAGIC_DATASET, function, "valid"));
     if (train == NULL && valid != NULL)
-        return evi_fail(EV_ERR_ARGUMENT, "%s: a validation set without a training set", __func__);
+        return evi_fail(EV_ERR_ARGUMENT, "%s: a validation set without a training set", function);
     ev_trainer *t = NULL;
-    ev_status status = begin(ctx, model, valid != NULL, opt, __func__, &t);
+    ev_status status = begin(ctx, model, teacher, valid != NULL, opt, function, &t);
+    if (status == EV_OK && teacher != NULL)
+        status = make_teacher(t, teacher);
     if (status == EV_OK)
         status = complete(t, train, valid);
     if (status != EV_OK)
@@ -172,6 +212,19 @@ ev_status ev_trainer_create(ev_context *ctx, ev_model *model, ev_dataset *train,
     else
         *out = t;
     return status;
+}
+
+ev_status ev_trainer_create(ev_context *ctx, ev_model *model, ev_dataset *train, ev_dataset *valid,
+                            const ev_train_options *opt, ev_trainer **out)
+{
+    return create(ctx, model, NULL, train, valid, opt, __func__, out);
+}
+
+ev_status evi_trainer_create_taught(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
+                                    ev_dataset *train, ev_dataset *valid,
+                                    const ev_train_options *opt, ev_trainer **out)
+{
+    return create(ctx, model, teacher, train, valid, opt, "ev_trainer_create", out);
 }
 
 void ev_trainer_destroy(ev_trainer *trainer)
@@ -182,6 +235,7 @@ void ev_trainer_destroy(ev_trainer *trainer)
     ev_loader_destroy(t->train);
     ev_loader_destroy(t->valid);
     ev_session_destroy(t->session);
+    ev_session_destroy(t->teacher);
     evi_train_vectors_free(t);
     ev_plan_destroy(t->plan);
     ev_model_destroy(t->net);
@@ -231,7 +285,7 @@ ev_status ev_trainer_memory(ev_context *ctx, ev_model *model, int32_t with_valid
     ev_memory m;
     EV_OPTIONS_INIT(&m);
     ev_trainer *t = NULL;
-    ev_status status = begin(ctx, model, with_valid != 0, opt, __func__, &t);
+    ev_status status = begin(ctx, model, NULL, with_valid != 0, opt, __func__, &t);
     if (status == EV_OK)
         status = count_memory(t, with_valid != 0, &m);
     ev_trainer_destroy(t);

@@ -33,6 +33,7 @@ typedef struct evi_train {
     void *user;
     const char *checkpoint;
     int32_t checkpoint_epochs, checkpoint_steps; /* 0: not */
+    double distill, temperature; /* share of the loss that is a teacher's opinion; 0: no teacher */
 } evi_train;
 
 /* What belongs to one store of weights.  Vectors are NULL where they are not needed. */
@@ -71,6 +72,7 @@ struct ev_trainer {
     ev_plan *plan;
     ev_session *session;
     ev_loader *train, *valid; /* NULL: none */
+    ev_session *teacher;      /* logits of each batch; NULL: none */
     evi_train o;
     char *checkpoint_path;
     char *options_text;       /* "key=value;": what a checkpoint must agree with */
@@ -91,6 +93,8 @@ struct ev_trainer {
 ev_status evi_train_options(const ev_train_options *opt, bool has_valid, const char *function,
                             evi_train *out);
 double evi_decimal(float x); /* the shortest decimal fraction that rounds to x */
+/* All options that decide about the result, as "key=value;" */
+void evi_train_text(evi_text *text, const evi_train *o, int32_t n_train, int32_t n_valid);
 ev_status evi_train_options_text(ev_trainer *t, int32_t n_train, int32_t n_valid);
 
 /* compose.c */
@@ -107,6 +111,24 @@ ev_status evi_model_loader(ev_context *ctx, ev_model *model, ev_dataset *dataset
 /* Set the rate of all dropout layers of a model and its callees; old_out remembers. */
 ev_status evi_dropout_set(ev_model *model, float rate, float **old_out);
 void evi_dropout_restore(ev_model *model, float *old); /* frees old; NULL: nothing */
+
+/* trainer.c */
+/* ev_trainer_create(), and with a teacher (Hinton, Vinyals, Dean 2015): another classifier of the
+ * same pictures, which is run as it is used (no dropout, running statistics) and never changes.
+ * The loss becomes
+ *     (1 - distill) * cross entropy + distill * T^2 * cross entropy of softmax(./T) with the
+ *     teacher's softmax(./T);
+ * the net has a third input, "teacher": its logits [N,classes].  [borrow] teacher: must live, and
+ * keep its weights, as long as the trainer. */
+typedef struct evi_teacher {
+    ev_model *model;
+    double distill, temperature; /* 0..1, above 0 */
+} evi_teacher;
+ev_status evi_trainer_create_taught(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
+                                    ev_dataset *train, ev_dataset *valid,
+                                    const ev_train_options *opt, ev_trainer **out);
+/* Elements of the teacher's logits for these pictures. */
+ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const void **out);
 
 /* optimizer.c */
 /* Which weights are trained; with_memory: their vectors too. */
