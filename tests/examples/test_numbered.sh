@@ -47,6 +47,10 @@ start 2 03_classify
 if [ -x "$programs/04_train" ]; then
     start 0 04_train
     says "04 learns" '^test accuracy \(9[5-9]\|100\).*98 parameters'
+    start 0 07_tune
+    says "07 tries" '^rate 0.001 *dropout 0 .*validation accuracy'
+    says "07 keeps the best" '  best$'
+    says "07 judges once" '^96 pictures, \(9[0-9]\|100\)'
     start 0 03_classify bars.onnx small.png
     says "03 classifies" '^small.png: \(standing\|lying\) (class [01], logit'
 fi
