@@ -66,6 +66,31 @@ static ev_status protect(ev_pruner *p, const ev_pruner_options *o, const char **
     return EV_OK;
 }
 
+static bool is_protected_node(const ev_pruner_options *o, const evi_node *node)
+{
+    bool found = false;
+    for (int32_t i = 0; i < o->n_protected; i++)
+        found = found || matches(o->protected_layers[i], node->name);
+    return found;
+}
+
+/* A layer that keeps its channels is not left out either. */
+static void protect_blocks(ev_pruner *p, const ev_pruner_options *o)
+{
+    evi_blocks *b = &p->blocks;
+    int32_t kept = 0;
+    for (int32_t i = 0; i < b->n; i++) {
+        const evi_block *block = &b->blocks[i];
+        const ev_model *m = p->groups.models[block->model];
+        bool stays = false;
+        for (int32_t k = 0; k < block->n_nodes; k++)
+            stays = stays || is_protected_node(o, &m->nodes[b->nodes[block->first_node + k]]);
+        if (!stays)
+            b->blocks[kept++] = *block;
+    }
+    b->n = kept;
+}
+
 int32_t evi_prune_lanes(const ev_context *ctx)
 {
     return evi_kernels_for(evi_cpu_flags(ctx))->lanes;
@@ -200,8 +225,10 @@ static ev_status fill(ev_pruner *p, const ev_pruner_options *o, const char *func
     const char **by = NULL; /* the layer that protects a group */
     EVI_TRY(evi_calloc(ctx, n, sizeof(char *), &by));
     ev_status status = protect(p, o, by, function);
-    if (status == EV_OK)
+    if (status == EV_OK) {
+        protect_blocks(p, o);
         status = set_widths(p, o, by);
+    }
     evi_free(by);
     return status;
 }
