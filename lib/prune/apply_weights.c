@@ -34,15 +34,21 @@ static void copy_run(const char *from, char *to, int64_t bytes)
         memcpy(to + i, from + i, 4);
 }
 
-static void copy_row(const gather *g, int64_t row)
+static const char *row_at(const gather *g, int64_t row)
 {
     const char *from = g->from;
-    char *to = g->to + row * g->new_row;
     for (int32_t d = g->n_axes - 1; d >= 0; d--) {
         int64_t at = row % g->n[d];
         from += (g->index[d] == NULL ? at : g->index[d][at]) * g->stride[d];
         row /= g->n[d];
     }
+    return from;
+}
+
+static void copy_row(const gather *g, int64_t row)
+{
+    const char *from = row_at(g, row);
+    char *to = g->to + row * g->new_row;
     for (int64_t i = 0; i < g->n_runs; i++)
         copy_run(from + g->runs[i].from, to + g->runs[i].to, g->runs[i].bytes);
 }
@@ -53,11 +59,12 @@ static void gather_task(void *arg, int64_t task, int32_t worker)
     (void)worker;
     int64_t first = task * g->piece;
     int64_t last = EVI_MIN(first + g->piece, g->n_rows > 1 ? g->n_rows : g->n_runs);
+    const char *from = row_at(g, 0);
     for (int64_t i = first; i < last; i++) {
         if (g->n_rows > 1)
             copy_row(g, i);
         else
-            copy_run(g->from + g->runs[i].from, g->to + g->runs[i].to, g->runs[i].bytes);
+            copy_run(from + g->runs[i].from, g->to + g->runs[i].to, g->runs[i].bytes);
     }
 }
 
