@@ -38,6 +38,11 @@ static int64_t channels_of(const ev_prune_plan *plan, bool before)
     return sum;
 }
 
+int64_t evi_plan_channels(const ev_prune_plan *plan)
+{
+    return channels_of(plan, false);
+}
+
 ev_status evi_plan_draw(const ev_prune_plan *plan, ev_model **out)
 {
     return evi_prune_apply(plan->pruner, plan->keep, plan->keep_block, 1, out);

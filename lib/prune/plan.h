@@ -66,6 +66,7 @@ ev_status evi_plan_draw(const ev_prune_plan *plan, ev_model **out);
 /* In EV_UNIT_*, but not milliseconds. */
 ev_status evi_model_amount(ev_model *model, int32_t unit, double *out);
 const char *evi_unit_name(int32_t unit);
+int64_t evi_plan_channels(const ev_prune_plan *plan); /* of groups that can shrink, blocks gone */
 
 /* ---- time: measure.c ------------------------------------------------------------------------- */
 

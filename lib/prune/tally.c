@@ -28,7 +28,7 @@ static void find_cuts(evi_tally *t)
     for (int32_t i = 0; i < g->n; i++) {
         const evi_group *group = &g->groups[i];
         int32_t end = group->first_spot + group->n_spots;
-        for (int32_t j = group->first_spot; j < end && evi_group_is_free(t->pruner, i); j++) {
+        for (int32_t j = group->first_spot; j < end; j++) {
             const evi_spot *s = &g->spots[j];
             if (!is_double(g, group->first_spot, j))
                 t->cuts[t->n_cuts++] = (evi_cut){.value = t->first_value[s->model] + s->value,
