@@ -2,7 +2,7 @@
 /*
  * 07: try learning rates, then dropouts; keep what is best on the validation set; judge once.
  *
- *     cc 07_tune.c $(pkg-config --cflags --libs edgevision) && ./a.out [folder with a folder per class]
+ *     cc 07_tune.c $(pkg-config --cflags --libs edgevision) && ./a.out [folder]
  *
  * One factor at a time, as in the paper (table 3).  Every trial has the same weights to start from
  * and the same pictures.  The test set is looked at once: a figure that helped to choose flatters.
@@ -39,7 +39,7 @@ static ev_status make_data(ev_context *ctx, ev_dataset **out)
             int ring = labels[n] == 1 && r >= 8 && r <= 18;
             int cross = labels[n] == 2 && r <= 18 && (x * x == y * y);
             random = random * 1664525U + 1013904223U;
-            pixels[n][i / SIDE][i % SIDE] = (uint8_t)(60 + (random >> 26) + (ring || cross ? 50 : 0));
+            pixels[n][i / SIDE][i % SIDE] = (uint8_t)(60 + (random >> 26) + (ring || cross) * 50U);
         }
     }
     ev_status status = ev_tensor_wrap(ctx, EV_TYPE_UINT8, 4, dims, pixels, sizeof pixels, &tensor);

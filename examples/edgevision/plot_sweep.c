@@ -156,7 +156,8 @@ static int draw_lines(const char *folder, const result_row *rows, int n, bool ac
     text_add(&t, accuracy ? "set yrange [%.9g:100]\nset ylabel 'validation accuracy in %%'\nplot "
                           : "set logscale y\nset yrange [%.9g:%.9g]\n"
                             "set ylabel 'seconds of training'\nplot ",
-             accuracy ? 5 * floor(fmin(low, 99) / 5) : fmax(low, 1e-6) / 1.5, fmax(high, 1e-6) * 1.5);
+             accuracy ? 5 * floor(fmin(low, 99) / 5) : fmax(low, 1e-6) / 1.5,
+             fmax(high, 1e-6) * 1.5);
     for (int s = 0; s < n_subsets; s++) {
         text_add(&t, "%s'%s.csv' skip 1 using 2:%d with linespoints lw 2 pt 7 ps 0.6 lc rgb '%s' "
                      "title '%.4g %% of the pictures'",

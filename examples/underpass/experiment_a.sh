@@ -9,8 +9,8 @@
 # a time (edgevision tune), and leaves in DIR: table1.csv, table3.csv, table4.csv, figure5.svg,
 # figure6.svg, figure7.svg with their numbers as CSV, results.csv, model.onnx and summary.md.
 #
-# Killed, or stopped with Ctrl-C, the same command goes on where it was.  Started several times, here
-# or on other machines that see DIR, the processes share the work.
+# Killed, or stopped with Ctrl-C, the same command goes on where it was.  Started several times, on
+# one machine or on several that see DIR, the processes share the work.
 #
 #   --out DIR          where everything goes (default: runs/experiment_a)
 #   --data DATA        your own pictures instead of rendered ones: folder or manifest
@@ -113,7 +113,11 @@ if [ -z "$data" ]; then
             d = int(n * 180 / 2241 + 0.5); b = int(n * 253 / 2241 + 0.5)
             p = int((n - d - b) / 2); printf "dog=%d,pedestrian=%d,bicyclist=%d,empty=%d",
                 d, p, b, n - d - b - p }')
-        aside=$pictures.$(hostname).$$
+        here=$(hostname)
+        for aside in "$pictures.$here."*; do # of processes that were killed while they drew
+            kill -0 "${aside##*.}" 2>/dev/null || rm -rf "$aside"
+        done
+        aside=$pictures.$here.$$
         trap 'rm -rf "$aside"' EXIT
         trap 'exit 130' INT
         trap 'exit 143' TERM
@@ -195,7 +199,7 @@ summarise() {
     echo
     as_markdown "$out/figure6.csv"
     echo
-    awk -F, 'NR > 1 { s += $15; n++ } END { printf "%d trainings, %.1f hours in all.\n", n, s/3600 }' \
+    awk -F, 'NR > 1 { s += $15; n++ } END { printf "%d trainings, %.2f hours.\n", n, s / 3600 }' \
         "$out/results.csv"
     echo
     echo "Chosen: $(value chosen "$out/choice.json")," \

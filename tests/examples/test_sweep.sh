@@ -91,8 +91,8 @@ check "empty folder of nets" sh -c "mkdir none; '$tool' sweep $data -o x --archs
     check "more factors: welcome" exits 0 sweep $data -o a --archs 3 --subsets 100 --seeds 1,2 \
         $common --epochs 40 --time
     check "... six runs" [ "$(wc -l <a/results.csv)" -eq 7 ]
-    check "fixed test set, by group, job" exits 0 sweep $data -o fixed --archs 1-2 --subsets 50,100 \
-        $common --epochs 1 --fixed-test --by-group --job 2/2 --keep-models
+    check "fixed test set, by group, job" exits 0 sweep $data -o fixed --archs 1-2 \
+        --subsets 50,100 $common --epochs 1 --fixed-test --by-group --job 2/2 --keep-models
     check "... two runs" [ "$(wc -l <fixed/results.csv)" -eq 3 ]
     check "plot of a table" exits 0 plot a
 
