@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The next smaller architecture of a sequence: in turn a convolution goes, filters become fewer,
- * dense layers shrink.  Whose turn it is begins; the others follow until there are few enough
+/* The next smaller architecture of a sequence: in turn convolutions go (one of each of the longest
+ * stages; where all have one, the last stage), filters become fewer, dense layers shrink (of several
+ * hidden ones the last goes).  Whose turn it is begins; the others follow until there are few enough
  * parameters, and the last shrinks only as far as that takes. */
 #include "prune/ladder.h"
 
@@ -49,47 +50,71 @@ static bool keeps_size(const evi_rung *r, const evi_node *node)
     return in->rank == 4 && in->dim[2] == out->dim[2] && in->dim[3] == out->dim[3];
 }
 
-/* The last of the longest stage, of equal ones the deepest; -1: there is none to spare. */
-static int32_t find_conv(const evi_rung *r, bool stages)
+/* Length of the longest stage that can spare a convolution; 0: none can. */
+static int32_t longest_stage(const evi_rung *r)
 {
-    int32_t found = -1, most = 1, n = 0;
-    for (int32_t i = 0; i < r->n; i++) {
+    int32_t most = 0;
+    for (int32_t i = 0; i < r->n; i++)
+        if (is_conv(&r->layers[i]) && n_in_stage(r, r->layers[i].stage) > 1)
+            most = EVI_MAX(most, n_in_stage(r, r->layers[i].stage));
+    return most;
+}
+
+/* With what follows it: norm and activation; `pool`: and its pooling. */
+static void remove_layer(evi_rung *r, int32_t at, bool pool)
+{
+    int32_t kind = r->layers[at].kind;
+    r->layers[at].gone = true;
+    for (int32_t i = at + 1; i < r->n; i++) {
+        evi_rung_layer *l = &r->layers[i];
+        bool is_pool = l->kind == EVI_RUNG_POOL;
+        bool plain =
+            l->kind == EVI_RUNG_OTHER && (kind == EVI_RUNG_DENSE || keeps_size(r, l->node));
+        if (!plain && !(is_pool && pool))
+            break;
+        l->gone = true;
+        if (is_pool)
+            break;
+    }
+}
+
+/* The last convolution of each of the longest stages. */
+static bool remove_convs(evi_rung *r, bool stages)
+{
+    int32_t length = longest_stage(r), last = -1, n = 0, stage = -1;
+    bool any = false;
+    for (int32_t i = r->n - 1; i >= 0; i--) {
         const evi_rung_layer *l = &r->layers[i];
         if (!is_conv(l))
             continue;
         n++;
-        int32_t length = n_in_stage(r, l->stage);
-        if (!l->fixed && length >= EVI_MAX(most, 2) && keeps_size(r, l->node)) {
-            most = length;
-            found = i;
-        }
+        last = last < 0 && !l->fixed ? i : last;
+        if (length == 0 || l->fixed || l->stage == stage || !keeps_size(r, l->node) ||
+            n_in_stage(r, l->stage) != length)
+            continue;
+        stage = l->stage;
+        remove_layer(r, i, false);
+        any = true;
     }
-    if (found >= 0 || !stages || n < 2)
-        return found;
-    for (int32_t i = 0; i < r->n; i++) /* stages of one: the deepest */
-        if (is_conv(&r->layers[i]) && !r->layers[i].fixed)
-            found = i;
-    return found;
+    if (!any && stages && n > 1 && last >= 0) {
+        remove_layer(r, last, true);
+        any = true;
+    }
+    return any;
 }
 
-/* With its norm and activation, and, when its stage ends with it, its pooling. */
-static bool remove_conv(evi_rung *r, bool stages)
+/* Of several hidden dense layers the last. */
+static bool remove_dense(evi_rung *r)
 {
-    int32_t at = find_conv(r, stages);
-    if (at < 0)
-        return false;
-    bool whole = n_in_stage(r, r->layers[at].stage) == 1;
-    r->layers[at].gone = true;
-    for (int32_t i = at + 1; i < r->n; i++) {
-        evi_rung_layer *l = &r->layers[i];
-        bool pool = l->kind == EVI_RUNG_POOL && whole;
-        if (!pool && (l->kind != EVI_RUNG_OTHER || !keeps_size(r, l->node)))
-            break;
-        l->gone = true;
-        if (pool)
-            break;
-    }
-    return true;
+    int32_t last = -1, n = 0;
+    for (int32_t i = 0; i < r->n; i++)
+        if (r->layers[i].kind == EVI_RUNG_DENSE && !r->layers[i].gone && !r->layers[i].fixed) {
+            last = i;
+            n++;
+        }
+    if (n > 1)
+        remove_layer(r, last, false);
+    return n > 1;
 }
 
 /* ---- sizes ----------------------------------------------------------------------------------- */
@@ -164,17 +189,22 @@ static ev_status widen(evi_rung *r)
 /* EV_ERR_GOAL: everything is as small as it can be; *n_out is what is left. */
 static ev_status descend(evi_rung *r, int32_t first, bool stages, int32_t *sizes, int64_t *n_out)
 {
+    static const int32_t turns[N_TURNS][N_TURNS] = {{TURN_CONV, TURN_DENSE, TURN_FILTERS},
+                                                    {TURN_FILTERS, TURN_DENSE, TURN_CONV},
+                                                    {TURN_DENSE, TURN_FILTERS, TURN_CONV}};
     int32_t idle = 0;
     for (int32_t i = 0; i < MOST_TURNS && idle < N_TURNS; i++) {
-        int32_t turn = (first + i) % N_TURNS;
-        bool changed = false;
+        int32_t turn = turns[first][i % N_TURNS];
+        bool changed = false, fewer = false;
         if (turn == TURN_CONV)
-            changed = remove_conv(r, stages && i == 0);
-        else
+            changed = remove_convs(r, stages && i == 0);
+        else {
+            fewer = turn == TURN_DENSE && first == TURN_DENSE && i == 0 && remove_dense(r);
             EVI_TRY(shrink(r, turn, sizes, &changed));
-        idle = changed ? 0 : idle + 1;
+        }
+        idle = changed || fewer ? 0 : idle + 1;
         EVI_TRY(count(r, n_out));
-        if (changed && *n_out <= r->limit)
+        if (*n_out <= r->limit)
             return widen(r);
     }
     return EV_ERR_GOAL;
