@@ -365,7 +365,9 @@ typedef struct ev_prune_options {
     double temperature;      /**< of it (default 4) */
     uint64_t seed;           /**< default 1 */
     const ev_pruner_options *pruner; /**< [borrow] protected layers, least width, rounding */
-    const ev_train_options *train;   /**< [borrow] fine-tuning; its max_epochs is not read */
+    const ev_train_options *train;   /**< [borrow] fine-tuning; its max_epochs and checkpoint are
+                                  not read, learning_rate is a tenth of the trainer's by default;
+                                  training from scratch has the trainer's or, if more, this one */
     const char *folder;      /**< [borrow] state is kept there after each step, and a run that was
                                   stopped goes on from it, if the options are the same */
     ev_prune_schedule_fn schedule_fn;

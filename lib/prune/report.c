@@ -8,16 +8,16 @@ static ev_status fill(const evi_prune_track *t, const ev_prune_counts *counts, e
 {
     const evi_prune_job *job = t->job;
     const ev_prune_goal *g = &job->o.goal;
-    double after = t->records[0].step.accuracy;
+    const ev_prune_step *last = &t->records[0].step;
     for (int32_t i = 1; i < t->n_records; i++)
         if (t->records[i].step.kept)
-            after = t->records[i].step.accuracy;
+            last = &t->records[i].step;
     r->summary = (ev_prune_summary){
         .struct_size = (uint32_t)sizeof(ev_prune_summary),
         .n_steps = t->n_records - 1,
-        .goal_met = t->why == EV_OK,
+        .goal_met = t->why == EV_OK && (!job->has_goal || last->goal <= job->target),
         .accuracy_before = t->records[0].step.accuracy,
-        .accuracy_after = after,
+        .accuracy_after = last->accuracy,
         .accuracy_scratch = job->accuracy_scratch,
         .accuracy_random = job->accuracy_random,
     };

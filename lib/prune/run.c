@@ -145,7 +145,7 @@ static ev_status survey_with(evi_prune_job *job, ev_pruner *p)
     EVI_TRY(check_can_shrink(job, p));
     EVI_TRY(remember_widths(job, p));
     EVI_TRY(count(job, job->model, &job->counts));
-    if ((job->o.measure == 1 || g->unit == EV_UNIT_MS) && isnan(job->ms)) {
+    if (evi_prune_wants_time(job) && isnan(job->ms)) {
         EVI_TRY(
             evi_measure_pair(job->ctx, job->model, job->model, job->o.n_threads, 0.5, ms, spread));
         job->ms = EVI_MIN(ms[0], ms[1]);
@@ -184,7 +184,7 @@ static ev_status final_counts(const evi_prune_track *t, ev_prune_counts *c)
             c->n_blocks_gone += t->levels[i].keep_block[b] == 0;
     for (int32_t i = 0; i < 2; i++)
         c->ms_predicted[i] = c->ms_measured[i] = c->ms_spread[i] = (double)NAN;
-    if (job->o.measure != 1 && job->o.goal.unit != EV_UNIT_MS)
+    if (!evi_prune_wants_time(job))
         return EV_OK;
     return evi_measure_pair(job->ctx, job->model, t->good, job->o.n_threads, 2.0, c->ms_measured,
                             c->ms_spread);

@@ -85,6 +85,10 @@ typedef struct evi_prune_track {
 
 ev_status evi_prune_options(evi_prune_job *job, const ev_prune_options *opt);
 ev_status evi_prune_options_text(evi_prune_job *job);
+static inline bool evi_prune_wants_time(const evi_prune_job *job)
+{
+    return job->o.measure != 0 || job->o.goal.unit == EV_UNIT_MS;
+}
 
 /* ---- what next: run_schedule.c --------------------------------------------------------------- */
 

@@ -144,12 +144,16 @@ static ev_status plan_step(evi_prune_track *t, ev_pruner *p, ev_prune_plan **out
 {
     const evi_prune_job *job = t->job;
     ev_prune_plan_options o;
+    double goal = t->pending.step.goal;
+    if (!(goal > 0 && goal <= 1))
+        return evi_fail(EV_ERR_ARGUMENT, "ev_prune_run: schedule_fn gave %g for step %d, not 0..1",
+                        goal, (int)t->pending.step.index);
     EV_OPTIONS_INIT(&o);
     o.scope = job->o.scope;
     o.depth = job->o.depth;
     o.n_threads = job->o.n_threads;
     o.goal.unit = job->o.goal.unit;
-    o.goal.amount = t->pending.step.goal * job->amount;
+    o.goal.amount = goal * job->amount;
     hold_to_least(job, p);
     EVI_TRY(score(t, p));
     return ev_pruner_plan(p, &o, out);
@@ -216,7 +220,7 @@ static ev_status tune_step(evi_prune_track *t, const char *path)
                            (uint64_t)r->step.index, path, t->resumed, &done));
     r->epochs = done;
     EVI_TRY(evi_prune_accuracy(job, t->candidate, &r->step.accuracy));
-    if (job->o.measure == 1 && t->script == NULL) {
+    if (evi_prune_wants_time(job) && t->script == NULL) {
         EVI_TRY(evi_measure_pair(job->ctx, job->model, t->candidate, job->o.n_threads, 0.5, ms,
                                  spread));
         r->step.ms = ms[1];
@@ -345,7 +349,7 @@ static ev_status first_record(evi_prune_track *t)
                                    .goal = 1,
                                    .parameters = ev_model_parameter_count(job->model),
                                    .macs = (double)ev_model_macs(job->model),
-                                   .ms = job->o.measure == 1 ? job->ms : (double)NAN}};
+                                   .ms = evi_prune_wants_time(job) ? job->ms : (double)NAN}};
     double start = evi_seconds();
     EVI_TRY(evi_prune_accuracy(job, job->model, &r.step.accuracy));
     r.step.accuracy_pruned = r.step.accuracy;

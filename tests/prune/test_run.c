@@ -3,6 +3,9 @@
 #include "prune/run.h"
 #include "support.h"
 #include <math.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 /* ---- something to prune -------------------------------------------------------------------- */
 
@@ -113,6 +116,7 @@ typedef struct job {
     ev_train_options t;
     ev_pruner_options p;
     ev_prune_options o;
+    int32_t kill_epoch;            /* to be killed at; -1: no */
     int32_t stop_step, stop_epoch; /* to cancel at; -1: no */
     int32_t n_steps, n_epochs;     /* told */
     ev_prune_step last;
@@ -130,6 +134,8 @@ static int32_t on_epoch(void *user, const ev_epoch *e)
 {
     job *j = user;
     (void)e;
+    if (j->n_epochs == j->kill_epoch)
+        (void)raise(SIGKILL);
     return j->n_epochs++ == j->stop_epoch;
 }
 
@@ -153,7 +159,7 @@ static job *usual(job *j)
     j->o.on_step = on_step;
     j->o.on_epoch = on_epoch;
     j->o.user = j;
-    j->stop_step = j->stop_epoch = -1;
+    j->stop_step = j->stop_epoch = j->kill_epoch = -1;
     return j;
 }
 
@@ -216,6 +222,66 @@ START_TEST(schedule_runs)
     ck_assert_double_ge((double)ev_model_macs(out), 0.15 * whole);
     ev_model_destroy(out);
     ev_prune_report_destroy(report);
+}
+END_TEST
+
+/* Layers may go too, and milliseconds may be the unit: the report then knows the time. */
+START_TEST(depth_and_time)
+{
+    job j;
+    ev_model *out = NULL;
+    ev_prune_report *report = NULL;
+    ev_prune_counts c;
+    ev_prune_step s;
+    char *text = NULL;
+    EV_OPTIONS_INIT(&c);
+    EV_OPTIONS_INIT(&s);
+    usual(&j)->o.depth = _i;
+    j.o.n_steps = 2;
+    j.o.final_epochs = 1;
+    j.o.goal.ratio = 0.7;
+    j.o.goal.unit = _i == 0 ? EV_UNIT_MS : EV_UNIT_PARAMETERS;
+    j.o.measure = 1;
+    ev_status status = ev_prune_run(ctx, trained, train, valid, &j.o, &out, &report);
+    ck_assert_msg(status == EV_OK || (_i == 0 && status == EV_ERR_GOAL), "%s", ev_last_error());
+    if (status == EV_OK) {
+        t_ok(ev_prune_report_counts(report, &c));
+        ck_assert_int_eq(c.parameters[0], ev_model_parameter_count(trained));
+        ck_assert_int_eq(c.parameters[1], ev_model_parameter_count(out));
+        ck_assert_int_lt(c.parameters[1], c.parameters[0]);
+        ck_assert(c.ms_measured[0] > 0 && c.ms_measured[1] > 0);
+        t_ok(ev_prune_report_step(report, 2, &s));
+        ck_assert(s.ms > 0);
+        t_ok(ev_prune_report_describe(report, EV_DESCRIBE_TABLE, &text));
+        ck_assert(strncmp(text, "Time fell", 9) == 0 ||
+                  strncmp(text, "TIME DID NOT FALL", 17) == 0);
+        ev_string_destroy(text);
+    }
+    ev_model_destroy(out);
+    ev_prune_report_destroy(report);
+}
+END_TEST
+
+static double nonsense(void *user, int32_t step, int32_t n_steps, double goal)
+{
+    (void)user, (void)n_steps;
+    return step == 1 ? 1 : goal * -1;
+}
+
+/* A goal that is met already takes nothing; shares that cannot be are refused. */
+START_TEST(odd_shares)
+{
+    job j;
+    ev_model *out = NULL;
+    usual(&j)->o.goal.ratio = 1;
+    t_ok(ev_prune_run(ctx, trained, train, valid, &j.o, &out, NULL));
+    ck_assert_int_eq(ev_model_macs(out), ev_model_macs(trained));
+    ev_model_destroy(out);
+    usual(&j)->o.schedule = EV_PRUNE_SCHEDULE_CALLBACK;
+    j.o.schedule_fn = nonsense;
+    t_status(ev_prune_run(ctx, trained, train, valid, &j.o, &out, NULL), EV_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "schedule_fn"));
+    ck_assert_ptr_null(out);
 }
 END_TEST
 
@@ -500,6 +566,42 @@ START_TEST(resume)
 }
 END_TEST
 
+/* Killed: what comes after is the same, also with other numbers of threads. */
+START_TEST(killed)
+{
+    job j;
+    char folder[T_PATH];
+    t_folder(folder);
+    with_controls(usual(&j));
+    result want = complete(&j);
+    for (int32_t at = 0; at < 12; at += 2) {
+        fflush(stdout);
+        pid_t child = fork();
+        ck_assert_int_ge(child, 0);
+        with_controls(usual(&j));
+        j.o.folder = folder;
+        if (child == 0) {
+            j.kill_epoch = at;
+            (void)complete(&j);
+            _exit(0);
+        }
+        int how = 0;
+        ck_assert_int_eq(waitpid(child, &how, 0), child);
+        ck_assert(WIFSIGNALED(how) && WTERMSIG(how) == SIGKILL);
+        ev_context *one = ctx;
+        ctx = t_context(NULL, 3);
+        result have = complete(&j);
+        ev_context_destroy(ctx);
+        ctx = one;
+        same(&have, &want);
+        ck_assert_int_le(j.n_epochs, 12 - at);
+        t_folder_remove(folder);
+        t_folder(folder);
+    }
+    t_folder_remove(folder);
+}
+END_TEST
+
 /* A finished run gives its result again without work; other options are refused by name. */
 START_TEST(folder_of_another_run)
 {
@@ -668,12 +770,17 @@ int main(void)
     tcase_add_checked_fixture(c, start, end);
     tcase_add_loop_test(c, schedules, 0, 6);
     tcase_add_loop_test(c, schedule_runs, 0, 6);
+    tcase_add_loop_test(c, depth_and_time, 0, 3);
+    tcase_add_test(c, odd_shares);
     tcase_add_test(c, norms);
     tcase_add_test(c, teacher_loss);
     tcase_add_test(c, teacher_is_untouched);
     tcase_add_test(c, floor_takes_back);
     tcase_add_test(c, as_small_as_the_floor);
     tcase_add_test(c, resume);
+#if !T_TSAN
+    tcase_add_test(c, killed);
+#endif
     tcase_add_test(c, folder_of_another_run);
     tcase_add_test(c, bad_options);
     tcase_add_test(c, bad_models);
