@@ -56,6 +56,8 @@ check train "$bench/train" --arch 1 --size 32 --batch 2 --steps 2 --json
 has $times
 check cyclegan_step "$bench/cyclegan_step" --size 32 --steps 1 --json
 has $times generators_ms discriminators_ms first_generators_loss first_discriminators_loss
+check prune "$bench/prune" --arch 1 --size 32 --steps 2 --json
+has median_ms min_ms peak_mib runs
 check gemm "$bench/gemm" --shape 33,65,17 --steps 2 --json
 has $times m n k
 check machine "$bench/machine" --seconds 0.01 --threads 2 --json
