@@ -34,6 +34,17 @@ static const char *fixed(double x, int32_t decimals, char out[32])
     return out;
 }
 
+/* Three digits that say something, or three decimals. */
+static int32_t decimals_of(double ms)
+{
+    return ms < 0.01 ? 5 : ms < 0.1 ? 4 : 3;
+}
+
+static const char *milliseconds(double ms, char out[32])
+{
+    return fixed(ms, decimals_of(ms), out);
+}
+
 static void cell(evi_text *t, double x, int32_t decimals, int32_t width)
 {
     char number[32];
@@ -50,16 +61,21 @@ static bool time_fell(const ev_prune_counts *c)
     return c->ms_measured[1] < c->ms_measured[0] * (1 - margin);
 }
 
-static void say_time(evi_text *t, const ev_prune_counts *c)
+static void say_time(evi_text *t, const ev_prune_report *r)
 {
+    const ev_prune_counts *c = &r->counts;
     char a[32], b[32];
+    if (!r->has_model) {
+        evi_text_add(t, "NO SMALLER MODEL");
+        return;
+    }
     if (!isfinite(c->ms_measured[0]) || !isfinite(c->ms_measured[1])) {
         evi_text_add(t, "Time was not measured");
         return;
     }
     evi_text_add(t, "%s: %s ms before, %s ms after",
-                 time_fell(c) ? "Time fell" : "TIME DID NOT FALL", fixed(c->ms_measured[0], 3, a),
-                 fixed(c->ms_measured[1], 3, b));
+                 time_fell(c) ? "Time fell" : "TIME DID NOT FALL",
+                 milliseconds(c->ms_measured[0], a), milliseconds(c->ms_measured[1], b));
 }
 
 static void say_control(evi_text *t, const ev_prune_report *r, double accuracy, const char *what)
@@ -74,7 +90,7 @@ static void say_control(evi_text *t, const ev_prune_report *r, double accuracy, 
 static void first_line(evi_text *t, const ev_prune_report *r)
 {
     char a[32], b[32];
-    say_time(t, &r->counts);
+    say_time(t, r);
     if (!r->summary.goal_met)
         evi_text_add(t, "; THE GOAL WAS MISSED%s%s", r->why != NULL ? ": " : "",
                      r->why != NULL ? r->why : "");
@@ -108,7 +124,7 @@ static void table_counts(evi_text *t, const ev_prune_report *r)
     pair(t, "file, bytes", (double)c->file_bytes[0], (double)c->file_bytes[1], 0);
     pair(t, "memory, bytes", (double)c->memory_bytes[0], (double)c->memory_bytes[1], 0);
     pair(t, "channels", (double)c->channels[0], (double)c->channels[1], 0);
-    pair(t, "milliseconds", c->ms_measured[0], c->ms_measured[1], 3);
+    pair(t, "milliseconds", c->ms_measured[0], c->ms_measured[1], decimals_of(c->ms_measured[0]));
     if (c->n_blocks_gone > 0)
         evi_text_add(t, "%-20s%30d\n", "blocks left out", (int)c->n_blocks_gone);
     evi_text_add(t, "%-20s%15s", "by chance", "");
@@ -127,7 +143,7 @@ static void table_step(evi_text *t, const evi_prune_record *r)
     cell(t, s->goal, 3, 8);
     cell(t, s->parameters > 0 ? (double)s->parameters : (double)NAN, 0, 14);
     cell(t, s->macs > 0 ? s->macs : (double)NAN, 0, 16);
-    cell(t, s->ms, 3, 10);
+    cell(t, s->ms, decimals_of(s->ms), 10);
     cell(t, s->accuracy_pruned, 4, 9);
     cell(t, s->accuracy, 4, 9);
     evi_text_add(t, "%8d", (int)r->epochs);

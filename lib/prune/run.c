@@ -73,6 +73,17 @@ static double in_unit(const ev_prune_counts *c, int32_t unit, double ms)
     }
 }
 
+ev_status evi_prune_model_share(const evi_prune_job *job, ev_model *model, double *out)
+{
+    ev_prune_counts c;
+    *out = (double)NAN;
+    if (job->o.goal.unit == EV_UNIT_MS)
+        return EV_OK;
+    EVI_TRY(count(job, model, &c));
+    *out = in_unit(&c, job->o.goal.unit, (double)NAN) / job->amount;
+    return EV_OK;
+}
+
 /* Something has to be able to go; if not, the first reason is told. */
 static ev_status check_can_shrink(const evi_prune_job *job, const ev_pruner *p)
 {

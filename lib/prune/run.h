@@ -20,6 +20,7 @@ typedef struct evi_prune_level {
 /* What was done, or is under way. */
 typedef struct evi_prune_record {
     ev_prune_step step;
+    double share;      /* of the goal's unit that it came to; may be below what was aimed at */
     int32_t epochs;    /* asked for; done: those that fine-tuning had */
     int32_t tune_only; /* nothing goes: more fine-tuning at the end of a run without a goal */
 } evi_prune_record;
@@ -89,6 +90,11 @@ static inline bool evi_prune_wants_time(const evi_prune_job *job)
 {
     return job->o.measure != 0 || job->o.goal.unit == EV_UNIT_MS;
 }
+
+/* ---- counts: run.c --------------------------------------------------------------------------- */
+
+/* Share of the whole model in the goal's unit; NaN for milliseconds. */
+ev_status evi_prune_model_share(const evi_prune_job *job, ev_model *model, double *out);
 
 /* ---- what next: run_schedule.c --------------------------------------------------------------- */
 

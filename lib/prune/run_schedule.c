@@ -55,8 +55,9 @@ static int32_t search_state(const evi_prune_track *t, double *good, double *bad)
     for (int32_t i = 1; i < t->n_records; i++) {
         const ev_prune_step *s = &t->records[i].step;
         after += *bad > 0;
-        if (s->kept)
-            *good = s->goal;
+        double share = t->records[i].share;
+        if (s->kept) /* several aims may lead to one model, below all of them */
+            *good = share < s->goal ? share : s->goal;
         else if (s->goal > *bad)
             *bad = s->goal;
     }

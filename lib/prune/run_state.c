@@ -78,7 +78,7 @@ static void pack_record(const evi_prune_record *r, double *to)
                                   s->seconds,
                                   r->epochs,
                                   r->tune_only,
-                                  0};
+                                  r->share};
     memcpy(to, row, sizeof(row));
 }
 
@@ -104,6 +104,7 @@ static bool unpack_record(const double *from, evi_prune_record *r)
                  .accuracy_pruned = from[7],
                  .accuracy = from[8],
                  .seconds = from[9]},
+        .share = from[12],
         .epochs = (int32_t)from[10],
         .tune_only = (int32_t)from[11],
     };

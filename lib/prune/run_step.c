@@ -200,6 +200,8 @@ static ev_status begin_step(evi_prune_track *t)
         status = evi_prune_norms(job->ctx, t->candidate, job->train, &job->t, job->o.norm_batches);
     if (status == EV_OK)
         status = evi_prune_accuracy(job, t->candidate, &r->step.accuracy_pruned);
+    if (status == EV_OK)
+        status = evi_prune_model_share(job, t->candidate, &r->share);
     r->step.parameters = ev_model_parameter_count(t->candidate);
     r->step.macs = (double)ev_model_macs(t->candidate);
     r->step.seconds = evi_seconds() - start;
@@ -343,7 +345,8 @@ static void explain_end(evi_prune_track *t)
 static ev_status first_record(evi_prune_track *t)
 {
     const evi_prune_job *job = t->job;
-    evi_prune_record r = {.step = {.struct_size = (uint32_t)sizeof(ev_prune_step),
+    evi_prune_record r = {.share = 1,
+                          .step = {.struct_size = (uint32_t)sizeof(ev_prune_step),
                                    .n_steps = job->o.n_steps,
                                    .kept = 1,
                                    .goal = 1,

@@ -452,7 +452,7 @@ START_TEST(floor_takes_back)
     ck_assert_int_eq(out != NULL, s.n_steps > 1);
     t_ok(ev_prune_report_describe(report, EV_DESCRIBE_TABLE, &text));
     *strchr(text, '\n') = '\0';
-    ck_assert_ptr_nonnull(strstr(text, "Time was not measured"));
+    ck_assert_ptr_nonnull(strstr(text, out != NULL ? "Time was not measured" : "NO SMALLER MODEL"));
     ck_assert_ptr_nonnull(strstr(text, "THE GOAL WAS MISSED"));
     ev_string_destroy(text);
     ev_model_destroy(out);
@@ -480,11 +480,12 @@ START_TEST(as_small_as_the_floor)
     ck_assert_int_eq(s.goal_met, 1);
     ck_assert_int_ge(s.n_steps, 4);
     int32_t back = 0;
+    double share = 1;
     for (int32_t i = 1; i < s.n_steps; i++) {
         t_ok(ev_prune_report_step(report, i, &step));
         back += step.kept == 0;
-        if (back == 0)
-            ck_assert_double_eq_tol(step.goal, pow(0.8, i), 1e-9);
+        ck_assert_double_ge(share * 0.8, back == 0 ? step.goal - 1e-9 : 0);
+        share = (double)step.macs / (double)ev_model_macs(trained);
     }
     ck_assert_int_ge(back, 1);
     ck_assert_int_le(back, 3);
@@ -671,6 +672,11 @@ START_TEST(bad_models)
     usual(&j)->p.protected_layers = all;
     j.p.n_protected = 1;
     refused(&j.o, trained, train, EV_ERR_GOAL, "conv1");
+    ev_model *sealed = NULL;
+    t_ok(ev_model_clone(trained, &sealed));
+    t_ok(ev_model_seal(sealed));
+    refused(&usual(&j)->o, sealed, train, EV_ERR_STATE, "sealed");
+    ev_model_destroy(sealed);
     t_ok(ev_model_weight(trained, "conv2.weight", &w));
     ((evi_real *)ev_tensor_data(w))[5] = (evi_real)NAN;
     t_ok(ev_model_touch(trained));
