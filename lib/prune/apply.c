@@ -194,5 +194,10 @@ ev_status ev_prune_plan_apply(const ev_prune_plan *plan, uint64_t seed, ev_model
     EVI_CHECK_POINTER(out);
     *out = NULL;
     EVI_CHECK_HANDLE(plan, EVI_MAGIC_PRUNE_PLAN);
-    return evi_prune_apply(plan->pruner, plan->keep, plan->keep_block, seed, out);
+    const ev_pruner *p = plan->pruner;
+    if (p->drawn != evi_groups_drawn(&p->groups))
+        return evi_fail(
+            EV_ERR_STALE,
+            "ev_prune_plan_apply: layers of the model changed since ev_pruner_create()");
+    return evi_prune_apply(p, plan->keep, plan->keep_block, seed, out);
 }

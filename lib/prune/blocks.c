@@ -129,7 +129,7 @@ static int64_t own_parameters(const finder *f, const evi_node *node)
 }
 
 /* The nodes in f->found become a block, if it has weights and none of them is a last one. */
-static ev_status keep_block(finder *f, int32_t kind, int32_t in, int32_t out, int32_t redraws)
+static ev_status keep_block(finder *f, int32_t kind, int32_t in, int32_t out, int32_t next)
 {
     evi_blocks *b = f->out;
     evi_block block = {.kind = kind,
@@ -139,7 +139,8 @@ static ev_status keep_block(finder *f, int32_t kind, int32_t in, int32_t out, in
                        .first_node = b->n_nodes,
                        .n_nodes = f->n_found,
                        .layer = -1,
-                       .redraws = redraws};
+                       .next = next,
+                       .redraws = kind == EV_BLOCK_STAGE || kind == EV_BLOCK_DENSE};
     bool any = false;
     qsort(f->found, (size_t)f->n_found, sizeof(int32_t), by_number);
     for (int32_t i = 0; i < f->n_found; i++) {
@@ -228,7 +229,7 @@ static ev_status find_residual(finder *f, int32_t number)
             !evi_shape_equal(shape_of(f, branch), shape_of(f, out)))
             continue;
         if (between(f, shortcut, branch, number) && is_closed(f, number))
-            return keep_block(f, EV_BLOCK_RESIDUAL, shortcut, out, 0);
+            return keep_block(f, EV_BLOCK_RESIDUAL, shortcut, out, -1);
     }
     return EV_OK;
 }
@@ -306,16 +307,15 @@ static ev_status find_conv(finder *f, int32_t number)
     f->n_found = 0;
     f->found[f->n_found++] = number;
     int32_t in = take_border(f, node->in[0]);
-    int32_t out = take_followers(f, node->out[0]);
+    int32_t out = take_followers(f, node->out[0]), next = next_layer(f, out);
     if (evi_shape_equal(shape_of(f, in), shape_of(f, out)))
-        return keep_block(f, EV_BLOCK_LAYER, in, out, 0);
-    int32_t next = next_layer(f, out);
+        return keep_block(f, EV_BLOCK_LAYER, in, out, next);
     if (next < 0)
         return EV_OK;
     /* Other heights and widths would reach beyond the next layer, unless it reads all of them. */
     bool ends = ONE_OF(&f->m->nodes[next], "dense") && node->a.stride[0] * node->a.stride[1] == 1;
     if (ends || same_picture(shape_of(f, in), shape_of(f, out)))
-        return keep_block(f, EV_BLOCK_STAGE, in, out, 1);
+        return keep_block(f, EV_BLOCK_STAGE, in, out, next);
     return EV_OK;
 }
 
@@ -328,7 +328,7 @@ static ev_status find_dense(finder *f, int32_t number)
     f->found[f->n_found++] = number;
     int32_t out = take_followers(f, node->out[0]), next = next_layer(f, out);
     if (next >= 0 && ONE_OF(&f->m->nodes[next], "dense"))
-        return keep_block(f, EV_BLOCK_DENSE, node->in[0], out, 1);
+        return keep_block(f, EV_BLOCK_DENSE, node->in[0], out, next);
     return EV_OK;
 }
 
@@ -442,6 +442,15 @@ void evi_blocks_free(evi_blocks *b)
     *b = (evi_blocks){0};
 }
 
+/* Without y, somebody else would have to be drawn anew for x, and nobody can be. */
+static bool needs(const evi_blocks *b, const evi_block *x, const evi_block *y)
+{
+    bool inside = false;
+    for (int32_t k = 0; k < y->n_nodes && x->next >= 0 && y->next < 0; k++)
+        inside = inside || b->nodes[y->first_node + k] == x->next;
+    return inside;
+}
+
 bool evi_blocks_overlap(const evi_blocks *b, int32_t i, int32_t j)
 {
     const evi_block *x = &b->blocks[i], *y = &b->blocks[j];
@@ -449,6 +458,8 @@ bool evi_blocks_overlap(const evi_blocks *b, int32_t i, int32_t j)
     int32_t k = 0, l = 0;
     if (x->model != y->model)
         return false;
+    if (needs(b, x, y) || needs(b, y, x))
+        return true;
     while (k < x->n_nodes && l < y->n_nodes) {
         if (p[k] == q[l])
             return true;

@@ -360,6 +360,17 @@ static void tie_call(evi_ties *t, int32_t m, int32_t number)
         tie_values(t, m, number, node->out[i], c, callee->outputs[i].value);
 }
 
+/* Shapes and what is computed from them are computed again for the new sizes. */
+static bool is_shape_arithmetic(const ev_model *m, const evi_node *node)
+{
+    bool all = true;
+    for (int32_t i = 0; i < node->n_out; i++) {
+        const evi_edge *e = &m->values[node->out[i]].edge;
+        all = all && e->value != NULL && (e->type == EV_TYPE_INT64 || e->type == EV_TYPE_INT32);
+    }
+    return all;
+}
+
 static ev_status ask_all(evi_ties *t)
 {
     evi_groups *g = t->g;
@@ -371,9 +382,10 @@ static ev_status ask_all(evi_ties *t)
     EVI_TRY(evi_malloc(t->ctx, 1, sizeof(evi_coupling), &t->coupling));
     for (int32_t m = 0; m < g->n_models; m++)
         for (int32_t i = 0; i < g->models[m]->n_nodes; i++) {
-            if (g->models[m]->nodes[i].callee != NULL)
+            const evi_node *node = &g->models[m]->nodes[i];
+            if (node->callee != NULL)
                 tie_call(t, m, i);
-            else
+            else if (!is_shape_arithmetic(g->models[m], node))
                 EVI_TRY(ask_node(t, m, i));
         }
     const ev_model *top = g->models[g->n_models - 1];

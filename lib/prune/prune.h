@@ -63,6 +63,7 @@ typedef struct evi_block {
     int32_t first_node, n_nodes; /* in evi_blocks.nodes */
     int32_t layer;               /* its first node with weights */
     int32_t n_layers, redraws;
+    int32_t next; /* the layer behind it that can be drawn anew; -1: there is none such */
     int64_t parameters;
     double macs;
 } evi_block;
