@@ -92,8 +92,8 @@ EV_API const char *ev_pruner_group_layer(const ev_pruner *pruner, int32_t group,
 enum {
     EV_BLOCK_RESIDUAL = 1, /**< the branch beside a shortcut: its sum becomes the shortcut */
     EV_BLOCK_LAYER = 2,    /**< a convolution with what follows it, of equal shape on both sides */
-    EV_BLOCK_STAGE = 3,    /**< a convolution (with its pooling, if any) whose removal changes
-                                shapes: the next layer with weights is drawn anew */
+    EV_BLOCK_STAGE = 3,    /**< a convolution with what follows it, of other channels on both sides
+                                (its pooling stays): the next layer with weights is drawn anew */
     EV_BLOCK_DENSE = 4     /**< a dense layer with what follows it; the next is drawn anew */
 };
 

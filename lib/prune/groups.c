@@ -397,7 +397,7 @@ static ev_status ask_all(evi_ties *t)
     return EV_OK;
 }
 
-/* Two places of the same parameter, as it is stored and as it is read: what one is, the other is. */
+/* Two places of one parameter, as it is stored and as it is read: what one is, the other is. */
 static bool share_role(evi_ties *t, int32_t i, int32_t k)
 {
     evi_place *a = &t->places[i], *b = &t->places[k];
@@ -421,7 +421,8 @@ static void pass_roles(evi_ties *t)
             moved = share_role(t, t->ties[i].place[0], t->ties[i].place[1]) || moved;
         for (int32_t i = 0; i < t->n_places; i++) {
             const evi_place *p = &t->places[i];
-            if (t->source[p->model][p->value] == 0 || t->source[p->model][p->value] == p->value + 1)
+            int32_t source = t->source[p->model][p->value];
+            if (source == 0 || source == p->value + 1)
                 continue;
             for (int32_t k = evi_place_root(t, i); k >= 0; k = t->places[k].next)
                 moved = share_role(t, i, k) || moved;
