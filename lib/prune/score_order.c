@@ -3,8 +3,9 @@
  *
  * LAMP (Lee et al., "Layer-adaptive sparsity for the magnitude-based pruning", 2021): each weight's
  * square over the sum of the layer's squares that are not smaller.  Up to EXACT weights are sorted.
- * Of larger layers the sums come from a histogram of 2^16 sizes (exponent and 8 bits of the
- * mantissa); within a bin half of it counts as not smaller, which is right within 0.4 %.
+ * Of larger layers only the HEAD largest are; the others are counted in a histogram of 2^16 sizes
+ * (exponent and 8 bits of the mantissa), and those of one bin share the mean of what they would
+ * have, which hardly differs within a bin once many are above it.
  *
  * FPGM (He et al., "Filter pruning via geometric median", 2019): the sum of a filter's Euclidean
  * distances to the layer's others, from products of filters: |a - b|^2 = aa + bb - 2 ab. */
@@ -76,7 +77,7 @@ static ev_status find_filters(const ev_pruner *p, const evi_layer *layer, filter
 
 /* ---- LAMP -------------------------------------------------------------------------------------- */
 
-enum { EXACT = 1 << 22, RADIX = 11, BINS = 1 << 16, PARTS = 8 };
+enum { EXACT = 1 << 22, RADIX = 11, BINS = 1 << 16, PARTS = 8, FIRST = 64, HEAD = 1 << 20 };
 
 typedef struct sized { /* one weight */
     size_bits bits;
@@ -101,22 +102,28 @@ static sized *sort(sized *a, sized *b, int64_t n)
     return a;
 }
 
+/* Adds the scores of n weights, and their squares to *above; a has room for twice as many. */
+static void score_sorted(sized *a, int64_t n, double *above, double *score)
+{
+    const sized *s = sort(a, a + n, n);
+    for (int64_t i = n, j; i > 0; i = j) { /* j .. i-1 are of one size */
+        double square = square_of(s[i - 1].bits);
+        for (j = i; j > 0 && s[j - 1].bits == s[i - 1].bits; j--)
+            *above += square;
+        for (int64_t at = j; at < i && !(*above <= 0); at++) /* NaN goes on */
+            if (s[at].channel >= 0)
+                score[s[at].channel] += square / *above;
+    }
+}
+
 static ev_status lamp_sorted(ev_context *ctx, const filters *f, double *score)
 {
     sized *a = NULL;
+    double above = 0;
     EVI_TRY(evi_malloc(ctx, 2 * (uint64_t)f->count, sizeof(sized), &a));
     for (int64_t i = 0; i < f->count; i++)
         a[i] = (sized){bits_of(f->w[i]), channel_of(f, i)};
-    const sized *s = sort(a, a + f->count, f->count);
-    double above = 0;
-    for (int64_t i = f->count, j; i > 0; i = j) { /* j .. i-1 are of one size */
-        double square = square_of(s[i - 1].bits);
-        for (j = i; j > 0 && s[j - 1].bits == s[i - 1].bits; j--)
-            above += square;
-        for (int64_t at = j; at < i && above > 0; at++)
-            if (s[at].channel >= 0)
-                score[s[at].channel] += square / above;
-    }
+    score_sorted(a, f->count, &above, score);
     evi_free(a);
     return EV_OK;
 }
@@ -130,10 +137,14 @@ static uint32_t bin_of(evi_real x)
     return (b & 0x7fffffffu) >> 15;
 }
 
+typedef struct bin {
+    double squares, n;
+} bin;
+
 typedef struct lamp_job {
     const filters *f;
-    double *sums;    /* [PARTS][BINS] squares */
-    double *inverse; /* [BINS] 1 / sum of squares that are not smaller */
+    bin *bins;       /* [PARTS][BINS] */
+    double *inverse; /* [BINS] mean of 1 / sum of squares that are not smaller */
     double *along;   /* [len] */
 } lamp_job;
 
@@ -141,10 +152,13 @@ static void count_part(void *arg, int64_t part, int32_t worker)
 {
     const lamp_job *j = arg;
     int64_t n = j->f->count, last = n * (part + 1) / PARTS;
-    double *sums = j->sums + part * BINS;
+    bin *bins = j->bins + part * BINS;
     (void)worker;
-    for (int64_t i = n * part / PARTS; i < last; i++)
-        sums[bin_of(j->f->w[i])] += (double)j->f->w[i] * (double)j->f->w[i];
+    for (int64_t i = n * part / PARTS; i < last; i++) {
+        bin *b = &bins[bin_of(j->f->w[i])];
+        b->squares += (double)j->f->w[i] * (double)j->f->w[i];
+        b->n++;
+    }
 }
 
 static void score_index(void *arg, int64_t i, int32_t worker)
@@ -160,33 +174,81 @@ static void score_index(void *arg, int64_t i, int32_t worker)
     j->along[i] = sum;
 }
 
-static void invert(const lamp_job *j)
+/* The mean of 1 / (above + k square) for k = 1 .. n: the first terms as they are, the rest as an
+ * integral. */
+static double mean_inverse(double above, double squares, double n)
 {
-    double above = 0;
-    for (int32_t b = BINS - 1; b >= 0; b--) {
-        double own = 0;
-        for (int32_t part = 0; part < PARTS; part++)
-            own += j->sums[part * BINS + b];
-        j->inverse[b] = own > 0 ? 1 / (above + own / 2) : 0;
-        above += own;
+    double square = squares / n, sum = 0, k = 1;
+    for (; k <= EVI_MIN(n, FIRST); k++)
+        sum += 1 / (above + k * square);
+    if (n > FIRST)
+        sum += log((above + squares + square / 2) / (above + FIRST * square + square / 2)) / square;
+    return sum / n;
+}
+
+static bin whole_bin(const lamp_job *j, int32_t b)
+{
+    bin own = {0, 0};
+    for (int32_t part = 0; part < PARTS; part++) {
+        own.squares += j->bins[part * BINS + b].squares;
+        own.n += j->bins[part * BINS + b].n;
     }
+    return own;
+}
+
+/* Bins from `head` on are scored one by one: they have no inverse. */
+static void invert(const lamp_job *j, int32_t head, double above)
+{
+    for (int32_t b = head - 1; b >= 0; b--) {
+        bin own = whole_bin(j, b);
+        j->inverse[b] = own.squares == 0 ? 0 : mean_inverse(above, own.squares, own.n);
+        above += own.squares;
+    }
+}
+
+static ev_status score_head(ev_context *ctx, const lamp_job *j, int32_t *head, double *above,
+                            double *score)
+{
+    sized *a = NULL;
+    int64_t n = 0, at = 0;
+    for (*head = BINS; *head > 0; --*head) {
+        int64_t more = (int64_t)whole_bin(j, *head - 1).n;
+        if (n + more > HEAD)
+            break;
+        n += more;
+    }
+    EVI_TRY(evi_malloc(ctx, 2 * (uint64_t)n, sizeof(sized), &a));
+    for (int64_t i = 0; i < j->f->count && n > 0; i++)
+        if ((int32_t)bin_of(j->f->w[i]) >= *head)
+            a[at++] = (sized){bits_of(j->f->w[i]), channel_of(j->f, i)};
+    score_sorted(a, n, above, score);
+    evi_free(a);
+    return EV_OK;
 }
 
 static ev_status lamp_counted(ev_context *ctx, evi_crew *crew, const filters *f, double *score)
 {
     lamp_job j = {.f = f};
-    EVI_TRY(
-        evi_calloc(ctx, (PARTS + 1) * (uint64_t)BINS + (uint64_t)f->len, sizeof(double), &j.sums));
-    j.inverse = j.sums + PARTS * BINS;
-    j.along = j.inverse + BINS;
-    evi_parallel(crew, PARTS, count_part, &j);
-    invert(&j);
-    evi_parallel(crew, f->len, score_index, &j);
-    for (int64_t i = 0; i < f->len; i++)
-        if (f->of[i] >= 0)
-            score[f->of[i]] += j.along[i];
-    evi_free(j.sums);
-    return EV_OK;
+    int32_t head = BINS;
+    double above = 0;
+    ev_status status = evi_calloc(ctx, PARTS * (uint64_t)BINS, sizeof(bin), &j.bins);
+    if (status == EV_OK)
+        status = evi_calloc(ctx, (uint64_t)BINS + (uint64_t)f->len, sizeof(double), &j.inverse);
+    if (status == EV_OK) {
+        evi_parallel(crew, PARTS, count_part, &j);
+        status = score_head(ctx, &j, &head, &above, score);
+    }
+    if (status == EV_OK) {
+        j.along = j.inverse + BINS;
+        invert(&j, head, above);
+        evi_parallel(crew, f->len, score_index, &j);
+        for (int64_t i = 0; i < f->len; i++)
+            if (f->of[i] >= 0)
+                score[f->of[i]] += j.along[i];
+    }
+    evi_free(j.bins);
+    evi_free(j.inverse);
+    return status;
 }
 
 ev_status evi_score_lamp(const ev_pruner *p, evi_crew *crew, const evi_layer *layer)
