@@ -48,7 +48,8 @@ enum {
     API_MAY_BE_ANY = 2,
     API_MAY_BE_COUNT = 4,
     API_MAY_BE_BORROWED = 8,
-    API_MAY_BE_ARRAY = 16
+    API_MAY_BE_ARRAY = 16,
+    API_MAY_BE_NEEDED = 32
 };
 
 typedef struct api_field {
@@ -106,6 +107,10 @@ struct api_world {
     ev_session *session; /* has run once */
     ev_trainer *trainer; /* one step and one epoch done */
     ev_metrics *metrics; /* two pictures */
+    ev_model *prunable;  /* this and the next three: made when first asked for */
+    ev_pruner *pruner;
+    ev_prune_plan *prune_plan;
+    ev_prune_report *prune_report;
     ev_value x, flat, square, label_value, loss, values[64], values_out[64];
     int64_t *dims, *any_dims, *reshape, sizes[64], dims_out[8]; /* blocks of 8: */
     int32_t *order, labels[64], items[64];                      /* the highest rank */
@@ -134,6 +139,13 @@ void api_world_end(api_world *w);
 void *api_world_object(const api_world *w, int32_t handle);
 /* A struct of n bytes to fill, stamped, in a block of its own: writing past it is found. */
 void *api_block(api_world *w, size_t n);
+/* Made when first asked for; NULL when that fails. */
+ev_model *api_prunable(api_world *w);
+ev_pruner *api_pruner(api_world *w);
+ev_prune_plan *api_prune_plan(api_world *w);
+ev_prune_report *api_prune_report(api_world *w);
+void *api_score_options(api_world *w);
+void *api_prune_options(api_world *w);
 int32_t api_swallow(void *user, const void *bytes, uint64_t n);
 
 /* End what a successful call gave: handles, texts, bytes. */

@@ -76,7 +76,7 @@ def kind_of(kind, name, handles, structs):
         return ('STRUCT_IN' if constant else 'STRUCT_OUT'), base
     if stars == 1 and base == 'char':
         return 'TEXT', ''
-    if stars == 2 and not kind.endswith('const *') and (name == 'out' or name.endswith('_out')):
+    if stars == 2 and not kind.endswith('const *') and (name in ('out', 'report') or name.endswith('_out')):
         return ('OUT_HANDLE', base) if base in handles else ('OUT_POINTER', base)
     if stars == 1 and not constant and (name == 'out' or name.endswith('_out')):
         return 'OUT_NUMBER', base
@@ -150,8 +150,10 @@ def write_function(out, entry, table, handles, structs):
     write_good(out, name, values)
     rows = []
     for text, argument, found in arguments:
-        flags = [f for f in ('null', 'any', 'count', 'borrowed', 'array')
+        flags = [f for f in ('null', 'any', 'count', 'borrowed', 'array', 'needed')
                  if table.find(f, name, argument) is not None]
+        if 'needed' in flags and 'null' in flags:
+            flags.remove('null')
         handle = 'API_%s' % found[1] if found[0] in ('HANDLE', 'OUT_HANDLE') else '0'
         struct = '&struct_%s' % found[1] if found[0].startswith('STRUCT') else 'NULL'
         rows.append('    {"%s", API_%s, %s, %s, %s},' % (

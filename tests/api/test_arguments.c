@@ -129,7 +129,7 @@ static void bench_end(bench *b, const api_function *f)
 static bool changes_something(const api_function *f)
 {
     static const char *const starts[] = {"ev_model_", "ev_trainer_", "ev_dataset_add", "ev_loader_",
-                                         "ev_metrics_add"};
+                                         "ev_metrics_add", "ev_pruner_s",  "ev_prune_plan_s"};
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
         if (strncmp(f->name, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -223,7 +223,7 @@ START_TEST(built_without_training)
     api_slot result = call(f, a, &b);
     bool trains = strncmp(f->name, "ev_trainer_", 11) == 0 || strcmp(f->name, "ev_evaluate") == 0 ||
                   strncmp(f->name, "ev_metrics_", 11) == 0 ||
-                  strncmp(f->name, "ev_pruner_", 10) == 0 ||
+                  strncmp(f->name, "ev_prune", 8) == 0 || strncmp(f->name, "ev_ladder_", 10) == 0 ||
                   strncmp(f->name, "ev_cyclegan_", 12) == 0 ||
                   strcmp(f->name, "ev_model_pixel_options") == 0;
     if (f->returns == API_STATUS)

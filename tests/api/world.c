@@ -250,6 +250,82 @@ static ev_status world_run(api_world *w)
     return ev_session_run(w->session, w->inputs, 1, w->outputs, 1);
 }
 
+/* ---- pruning: made when first asked for ------------------------------------------------------ */
+
+/* Two convolutions and two dense layers on pictures of 8x8: groups of 8, 8 and 16. */
+static ev_status draw_prunable(ev_context *ctx, ev_model **out)
+{
+    const int64_t dims[4] = {-1, 3, 8, 8};
+    ev_value x = 0;
+    TRY(ev_model_create(ctx, out));
+    TRY(ev_model_input(*out, "image", EV_TYPE_FLOAT32, 4, dims, &x));
+    for (int32_t i = 0; i < 2; i++) {
+        TRY(ev_model_conv2d(*out, x, 8, 3, NULL, &x));
+        TRY(ev_model_activation(*out, x, EV_ACTIVATION_RELU, 0, 0, &x));
+    }
+    TRY(ev_model_max_pool2d(*out, x, 4, NULL, &x));
+    TRY(ev_model_flatten(*out, x, 1, &x));
+    TRY(ev_model_dense(*out, x, 16, NULL, &x));
+    TRY(ev_model_activation(*out, x, EV_ACTIVATION_RELU, 0, 0, &x));
+    TRY(ev_model_dense(*out, x, 2, NULL, &x));
+    TRY(ev_model_output(*out, "logits", x));
+    return ev_model_init(*out, 1);
+}
+
+ev_model *api_prunable(api_world *w)
+{
+    if (w->prunable == NULL)
+        (void)draw_prunable(w->ctx, &w->prunable);
+    return w->prunable;
+}
+
+ev_pruner *api_pruner(api_world *w)
+{
+    ev_pruner_options o;
+    EV_OPTIONS_INIT(&o);
+    o.round_to = 1;
+    if (w->pruner == NULL && ev_pruner_create(w->ctx, api_prunable(w), &o, &w->pruner) == EV_OK)
+        (void)ev_pruner_score(w->pruner, NULL);
+    return w->pruner;
+}
+
+ev_prune_plan *api_prune_plan(api_world *w)
+{
+    if (w->prune_plan == NULL)
+        (void)ev_pruner_plan(api_pruner(w), NULL, &w->prune_plan);
+    return w->prune_plan;
+}
+
+void *api_score_options(api_world *w)
+{
+    ev_score_options *o = api_block(w, sizeof(*o));
+    if (o != NULL)
+        o->data = w->listed;
+    return o;
+}
+
+void *api_prune_options(api_world *w)
+{
+    ev_prune_options *o = api_block(w, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    o->goal.unit = EV_UNIT_PARAMETERS;
+    o->goal.ratio = 0.8;
+    o->criterion = EV_CRITERION_L2;
+    o->n_steps = o->step_epochs = o->final_epochs = o->norm_batches = o->no_controls = 1;
+    return o;
+}
+
+ev_prune_report *api_prune_report(api_world *w)
+{
+    ev_model *smaller = NULL;
+    if (w->prune_report == NULL)
+        (void)ev_prune_run(w->ctx, api_prunable(w), w->listed, w->listed, api_prune_options(w),
+                           &smaller, &w->prune_report);
+    ev_model_destroy(smaller);
+    return w->prune_report;
+}
+
 ev_status api_world_start(const ev_context_options *opt, const char *dir, api_world *w)
 {
     memset(w, 0, sizeof(*w));
@@ -274,6 +350,10 @@ void api_world_end(api_world *w)
 {
     free((void *)(uintptr_t)w->model_bytes);
     free((void *)(uintptr_t)w->picture);
+    ev_prune_report_destroy(w->prune_report);
+    ev_prune_plan_destroy(w->prune_plan);
+    ev_pruner_destroy(w->pruner);
+    ev_model_destroy(w->prunable);
     ev_metrics_destroy(w->metrics);
     ev_trainer_destroy(w->trainer);
     ev_session_destroy(w->session);
@@ -310,6 +390,9 @@ void *api_world_object(const api_world *w, int32_t handle)
     case API_ev_session: return w->session;
     case API_ev_trainer: return w->trainer;
     case API_ev_metrics: return w->metrics;
+    case API_ev_pruner: return w->pruner;
+    case API_ev_prune_plan: return w->prune_plan;
+    case API_ev_prune_report: return w->prune_report;
     default: return NULL;
     }
 }
