@@ -5,10 +5,6 @@
 
 /* ---- cost ------------------------------------------------------------------------------------ */
 
-typedef struct layer_cost {
-    int64_t params, macs;
-} layer_cost;
-
 static int64_t model_macs(const ev_model *m, int32_t depth);
 
 /* Shapes as drawn.  Ops that are not made of multiply-adds count nothing: their flops are 1 an
@@ -48,18 +44,23 @@ int64_t ev_model_macs(const ev_model *model)
     return model_macs(model, 0);
 }
 
-static layer_cost cost_of(const ev_model *m, const evi_node *node)
+int64_t evi_node_macs(const ev_model *m, const evi_node *node)
 {
-    layer_cost c = {0, node_macs(m, node, 0)};
+    return node_macs(m, node, 0);
+}
+
+int64_t evi_node_parameters(const ev_model *m, const evi_node *node)
+{
     if (node->callee != NULL)
-        c.params = ev_model_parameter_count(node->callee);
+        return ev_model_parameter_count(node->callee);
+    int64_t n = 0;
     for (int32_t i = 0; i < node->n_in; i++) {
         if (node->in[i] == EV_NO_VALUE || m->values[node->in[i]].kind != EVI_VALUE_PARAM)
             continue;
         const evi_param *p = &m->store->params[m->values[node->in[i]].index];
-        c.params += p->trainable ? p->count : 0;
+        n += p->trainable ? p->count : 0;
     }
-    return c;
+    return n;
 }
 
 /* ---- texts ----------------------------------------------------------------------------------- */
@@ -103,15 +104,14 @@ static void add_number(evi_text *t, int64_t n, int32_t width)
 
 static void add_row(evi_text *t, const ev_model *m, const evi_node *node)
 {
-    layer_cost c = cost_of(m, node);
     evi_text shape;
     evi_text_start(&shape, t->ctx);
     add_shape(&shape, m, &m->values[node->out[0]].edge.shape);
     evi_text_add(t, "%-20s %-18s %-22s ", node->name, kind_of(node),
                  shape.data != NULL ? shape.data : "");
     evi_text_end(&shape);
-    add_number(t, c.params, 14);
-    add_number(t, c.macs, 18);
+    add_number(t, evi_node_parameters(m, node), 14);
+    add_number(t, evi_node_macs(m, node), 18);
     evi_text_add(t, "\n");
 }
 
@@ -141,15 +141,14 @@ static void add_json(evi_text *t, const ev_model *m)
                  (long long)ev_model_parameter_count(m), (long long)ev_model_macs(m));
     for (int32_t i = 0; i < m->n_nodes; i++) {
         const evi_node *node = &m->nodes[i];
-        layer_cost c = cost_of(m, node);
         evi_text_add(t, "%s{\"name\":", i > 0 ? "," : "");
         evi_text_json_string(t, node->name);
         evi_text_add(t, ",\"kind\":");
         evi_text_json_string(t, kind_of(node));
         evi_text_add(t, ",\"output\":");
         add_json_shape(t, &m->values[node->out[0]].edge.shape);
-        evi_text_add(t, ",\"parameters\":%lld,\"macs\":%lld}", (long long)c.params,
-                     (long long)c.macs);
+        evi_text_add(t, ",\"parameters\":%lld,\"macs\":%lld}",
+                     (long long)evi_node_parameters(m, node), (long long)evi_node_macs(m, node));
     }
     evi_text_add(t, "]}\n");
 }

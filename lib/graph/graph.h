@@ -151,6 +151,10 @@ uint64_t evi_model_bytes(const ev_model *model);
 /* Bytes of the ONNX file, without writing it: onnx/writer.c. */
 ev_status evi_model_file_bytes(const ev_model *model, uint64_t *out);
 
+/* Multiply-adds for one picture and trainable weights of one layer, as drawn: describe.c. */
+int64_t evi_node_macs(const ev_model *model, const evi_node *node);
+int64_t evi_node_parameters(const ev_model *model, const evi_node *node);
+
 /* All stores that a model and its callees use, each once, own store first.  *stores_out is a block
  * (evi_free) of borrowed pointers. */
 ev_status evi_model_stores(const ev_model *model, evi_store ***stores_out, int32_t *n_out);

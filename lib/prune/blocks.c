@@ -148,7 +148,7 @@ static ev_status keep_block(finder *f, int32_t kind, int32_t in, int32_t out, in
         if (f->is_last[f->found[i]])
             return EV_OK;
         any = any || makes(node);
-        block.macs += evi_node_macs(f->m, node) * f->n_calls;
+        block.macs += (double)evi_node_macs(f->m, node) * f->n_calls;
         block.parameters += own_parameters(f, node);
         if (!has_params(f, node))
             continue;

@@ -96,9 +96,6 @@ struct ev_pruner {
                                EV_ERR_STALE; changed weights are fine */
 };
 
-/* Multiply-adds and weights of the node's layer, as drawn, for one picture. */
-double evi_node_macs(const ev_model *model, const evi_node *node);
-int64_t evi_node_parameters(const ev_model *model, const evi_node *node);
 /* Whether the processor's kernels like multiples of this: lanes of evi_kernels_for(). */
 int32_t evi_prune_lanes(const ev_context *ctx);
 
