@@ -15,8 +15,8 @@
  * Backward.  With m values to a channel, r = 1 / sqrt(variance + epsilon), S1 = sum dy and
  * S2 = sum dy (x - mean):  dscale = r S2, dbias = S1 and
  *     dx = scale r (dy - S1 / m - (x - mean) r^2 S2 / m),
- * one pass over dy and x as a dy + b x + c.  EVI_BATCH_NORM_RUNNING (pruning asks how much a trained
- * net's weights matter): statistics are constants, so dx = scale r dy. */
+ * one pass over dy and x as a dy + b x + c.  EVI_BATCH_NORM_RUNNING (pruning asks how much the
+ * weights of a trained net matter): statistics are constants, so dx = scale r dy. */
 #include "ops/check.h"
 
 #include <tgmath.h>

@@ -107,7 +107,7 @@ void evi_scores_free(const ev_pruner *p, double **scores);
 /* Copies that compare from group to group: each divided by its mean, but for criteria that compare
  * by themselves and for scores of the caller's own.  out[g] NULL: that group has none. */
 ev_status evi_scores_comparable(const ev_pruner *p, double ***out);
-enum { EVI_CRITERION_OWN = -1 }; /* in ev_pruner.criterion: only ev_pruner_set_scores() was called */
+enum { EVI_CRITERION_OWN = -1 }; /* ev_pruner.criterion: only ev_pruner_set_scores() was called */
 /* Defaults filled in, criterion chosen, checked. */
 ev_status evi_score_options_read(const ev_score_options *from, const char *function,
                                  ev_score_options *o);

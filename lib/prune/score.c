@@ -6,7 +6,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- tables ------------------------------------------------------------------------------------ */
+/* ---- tables ---------------------------------------------------------------------------------- */
 
 void evi_scores_free(const ev_pruner *p, double **scores)
 {
@@ -34,7 +34,7 @@ ev_status evi_scores_new(const ev_pruner *p, double ***out)
     return EV_OK;
 }
 
-/* ---- weights ----------------------------------------------------------------------------------- */
+/* ---- weights --------------------------------------------------------------------------------- */
 
 typedef struct weighing {
     const ev_pruner *p;
@@ -141,7 +141,7 @@ static void score_by_chance(const ev_pruner *p, uint64_t seed, double **scores)
             scores[g][c] = evi_rng_uniform(evi_rng_derive(chance, (uint64_t)g), (uint64_t)c);
 }
 
-/* ---- the calls --------------------------------------------------------------------------------- */
+/* ---- the calls ------------------------------------------------------------------------------- */
 
 static bool needs_pictures(int32_t criterion)
 {
@@ -251,7 +251,7 @@ ev_status ev_pruner_set_scores(ev_pruner *pruner, int32_t group, const double *s
     return EV_OK;
 }
 
-/* ---- comparing groups -------------------------------------------------------------------------- */
+/* ---- comparing groups ------------------------------------------------------------------------ */
 
 static bool compares(int32_t criterion)
 {

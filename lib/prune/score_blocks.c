@@ -10,7 +10,7 @@
 
 static const char this_call[] = "ev_pruner_score_blocks";
 
-/* ---- ablation ---------------------------------------------------------------------------------- */
+/* ---- ablation -------------------------------------------------------------------------------- */
 
 static ev_status ablate(const ev_pruner *p, ev_prune_plan *plan, int32_t block, uint64_t seed,
                         const evi_batches *batches, double *loss)
@@ -49,7 +49,7 @@ static ev_status by_ablation(ev_pruner *p, const ev_score_options *o, double *sc
     return status;
 }
 
-/* ---- similarity -------------------------------------------------------------------------------- */
+/* ---- similarity ------------------------------------------------------------------------------ */
 
 typedef struct through {     /* what goes in and comes out of a block */
     const evi_node *from[2]; /* in, out; in may be NULL: an input of the model */
@@ -185,7 +185,7 @@ static ev_status by_similarity(ev_pruner *p, const ev_score_options *o, double *
     return status == EV_OK && c.n < p->blocks.n ? by_ablation(p, o, score) : status;
 }
 
-/* ---- Taylor ------------------------------------------------------------------------------------ */
+/* ---- Taylor ---------------------------------------------------------------------------------- */
 
 static bool has_node(const evi_blocks *b, int32_t block, int32_t model, int32_t node)
 {
@@ -216,7 +216,7 @@ static ev_status by_taylor(ev_pruner *p, const ev_score_options *o, double *scor
     return status;
 }
 
-/* ---- the call ---------------------------------------------------------------------------------- */
+/* ---- the call -------------------------------------------------------------------------------- */
 
 static ev_status score_by(ev_pruner *p, int32_t method, const ev_score_options *o, double *score)
 {

@@ -46,7 +46,7 @@ static const evi_spot *find_spot(const evi_groups *g, int32_t group, int32_t mod
     return NULL;
 }
 
-/* ---- Taylor ------------------------------------------------------------------------------------ */
+/* ---- Taylor ---------------------------------------------------------------------------------- */
 
 typedef struct taylor {
     evi_backprop net;
@@ -186,7 +186,7 @@ ev_status evi_score_taylor(const ev_pruner *p, const ev_score_options *o, bool g
     return status;
 }
 
-/* ---- activations ------------------------------------------------------------------------------- */
+/* ---- activations ----------------------------------------------------------------------------- */
 
 typedef struct target { /* a value that is looked at */
     const evi_node *producer;
@@ -327,7 +327,7 @@ static ev_status score_activations(const ev_pruner *p, const ev_score_options *o
     return status;
 }
 
-/* ---- the whole --------------------------------------------------------------------------------- */
+/* ---- the whole ------------------------------------------------------------------------------- */
 
 ev_status evi_score_by_data(ev_pruner *p, const ev_score_options *opt, double **scores)
 {

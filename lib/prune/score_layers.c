@@ -7,7 +7,7 @@
 #include <string.h>
 #include <tgmath.h>
 
-/* ---- layers ------------------------------------------------------------------------------------ */
+/* ---- layers ---------------------------------------------------------------------------------- */
 
 /* The first of the group's spots on this weight's axis? */
 static bool starts_layer(const evi_groups *g, const evi_group *group, int32_t number)
@@ -98,7 +98,7 @@ void evi_layers_mean(const ev_pruner *p, const evi_layers *layers, double *const
     }
 }
 
-/* ---- sums along an axis ------------------------------------------------------------------------ */
+/* ---- sums along an axis ---------------------------------------------------------------------- */
 
 enum { LANES = 16, PIECE = 4096, COLUMNS = 256, FEW = 16, TASK = 65536 };
 
@@ -245,7 +245,7 @@ void evi_axis_sums(evi_crew *crew, const evi_kernels *k, int32_t kind, const evi
     evi_parallel(crew, evi_div_up(j.len, j.per_task), sums_task, &j);
 }
 
-/* ---- from indices to channels ------------------------------------------------------------------ */
+/* ---- from indices to channels ---------------------------------------------------------------- */
 
 int32_t evi_spots_add(const evi_groups *g, int32_t group, int32_t model, int32_t value,
                       int32_t axis, int32_t role, const double *along, double *channels)

@@ -7,7 +7,7 @@
 #include <math.h>
 #include <string.h>
 
-/* ---- pictures ---------------------------------------------------------------------------------- */
+/* ---- pictures -------------------------------------------------------------------------------- */
 
 static ev_status check_classifier(const ev_pruner *p, const char *function, int32_t *n_classes)
 {
@@ -121,7 +121,7 @@ ev_status evi_watch_run(const ev_pruner *p, const ev_score_options *o, const cha
     return status;
 }
 
-/* ---- what steps aside while the plan is made --------------------------------------------------- */
+/* ---- what steps aside while the plan is made ------------------------------------------------- */
 
 int32_t evi_sole_reader(const ev_model *m, int32_t value)
 {
@@ -177,7 +177,7 @@ static void swap_gates(const evi_backprop *b)
     }
 }
 
-/* ---- gates ------------------------------------------------------------------------------------- */
+/* ---- gates ----------------------------------------------------------------------------------- */
 
 static bool has_input(const evi_node *node, int32_t i)
 {
@@ -231,7 +231,7 @@ static ev_status make_gates(evi_backprop *b)
     return EV_OK;
 }
 
-/* ---- the plan ---------------------------------------------------------------------------------- */
+/* ---- the plan -------------------------------------------------------------------------------- */
 
 static ev_status check_model(const evi_backprop *b)
 {
@@ -324,7 +324,7 @@ const evi_real *evi_backprop_gradient(const evi_backprop *b, const evi_store *st
     return NULL;
 }
 
-/* ---- batches ----------------------------------------------------------------------------------- */
+/* ---- batches --------------------------------------------------------------------------------- */
 
 /* The loss is not finite: which layer began it? */
 static ev_status find_culprit(evi_backprop *b, evi_crew *crew, const void *const *inputs, int32_t n,

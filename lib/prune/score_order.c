@@ -75,7 +75,7 @@ static ev_status find_filters(const ev_pruner *p, const evi_layer *layer, filter
     return EV_OK;
 }
 
-/* ---- LAMP -------------------------------------------------------------------------------------- */
+/* ---- LAMP ------------------------------------------------------------------------------------ */
 
 enum { EXACT = 1 << 22, RADIX = 11, BINS = 1 << 16, PARTS = 8, FIRST = 64, HEAD = 1 << 20 };
 
@@ -261,7 +261,7 @@ ev_status evi_score_lamp(const ev_pruner *p, evi_crew *crew, const evi_layer *la
     return status;
 }
 
-/* ---- FPGM -------------------------------------------------------------------------------------- */
+/* ---- FPGM ------------------------------------------------------------------------------------ */
 
 enum { ROWS = 512, TERMS = 1024 };
 

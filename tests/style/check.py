@@ -24,7 +24,7 @@ ARROWS = {
     'onnx': 'graph ops tensor base',
     'data': 'kernels tensor base',
     'train': 'graph data kernels tensor base',
-    'prune': 'train graph data tensor base',
+    'prune': 'train graph data ops tensor base',
     'zoo': 'graph base',
     'gan': 'zoo train graph data tensor base',
 }
