@@ -299,6 +299,8 @@ static ev_status ask_node(evi_ties *t, int32_t m, int32_t number)
     const evi_node *node = &model->nodes[number];
     evi_coupling *c = t->coupling;
     evi_edge *in = t->edges, *out = t->edges + node->n_in;
+    if (node->op->traits & EVI_OP_SHAPE_ONLY)
+        return EV_OK; /* sizes that are asked for follow by themselves */
     c->n = c->n_sets = 0;
     c->blocked = NULL;
     memset(in, 0, (size_t)(node->n_in + node->n_out) * sizeof(evi_edge));

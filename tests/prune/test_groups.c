@@ -1,144 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Which channels live and die together: a net drawn by hand for each tie, and nets of the zoo. */
+#include "groups_net.h"
 #include "pruner_case.h"
-
-#include "prune/prune.h"
-#include "support.h"
-
-#include <edgevision/edgevision.h>
-
-static ev_context *ctx;
-static ev_model *net;
-static evi_groups found;
-
-static void start(void)
-{
-    ctx = t_context(NULL, 1);
-    t_ok(ev_model_create(ctx, &net));
-}
-
-static void end(void)
-{
-    evi_groups_free(&found);
-    ev_model_destroy(net);
-    ev_context_destroy(ctx);
-}
-
-/* ---- drawing --------------------------------------------------------------------------------- */
-
-static ev_value input(int64_t c, int64_t side)
-{
-    ev_value v = EV_NO_VALUE;
-    t_ok(ev_model_input(net, "x", EV_TYPE_FLOAT32, 4, (const int64_t[4]){-1, c, side, side}, &v));
-    return v;
-}
-
-static ev_value conv_groups(ev_value x, int32_t filters, const char *name, int32_t groups)
-{
-    ev_conv2d_options o;
-    EV_OPTIONS_INIT(&o);
-    o.name = name;
-    o.groups = groups;
-    t_ok(ev_model_conv2d(net, x, filters, 3, &o, &x));
-    return x;
-}
-
-static ev_value conv(ev_value x, int32_t filters, const char *name)
-{
-    return conv_groups(x, filters, name, 1);
-}
-
-static ev_value dense(ev_value x, int32_t units, const char *name)
-{
-    ev_dense_options o;
-    EV_OPTIONS_INIT(&o);
-    o.name = name;
-    t_ok(ev_model_dense(net, x, units, &o, &x));
-    return x;
-}
-
-static ev_value relu(ev_value x)
-{
-    t_ok(ev_model_activation(net, x, EV_ACTIVATION_RELU, 0, 0, &x));
-    return x;
-}
-
-static ev_value own_op(const char *op, const evi_attrs *a, ev_value x)
-{
-    int32_t in = x, out = EV_NO_VALUE;
-    t_ok(evi_model_add(net, evi_op_find(op), a, NULL, &in, 1, &out, 1));
-    return out;
-}
-
-static void find(ev_value out)
-{
-    t_ok(ev_model_output(net, "y", out));
-    t_ok(evi_groups_find(ctx, net, &found));
-}
-
-/* ---- looking --------------------------------------------------------------------------------- */
-
-static const char *layer_of(const evi_group *g)
-{
-    return found.models[g->layer_model]->nodes[g->layer_node].name;
-}
-
-/* The group that this layer is the first of; `skip` of its groups come before. */
-static const evi_group *group_after(const char *layer, int32_t skip)
-{
-    for (int32_t i = 0; i < found.n; i++)
-        if (strcmp(layer_of(&found.groups[i]), layer) == 0 && skip-- == 0)
-            return &found.groups[i];
-    ck_abort_msg("no group of %s", layer);
-    return NULL;
-}
-
-static const evi_group *group(const char *layer)
-{
-    return group_after(layer, 0);
-}
-
-static void is_free(const evi_group *g, int32_t n)
-{
-    ck_assert_int_eq(g->n, n);
-    ck_assert_msg(g->blocked == NULL, "%s: %s", layer_of(g), g->blocked);
-}
-
-static void is_blocked(const evi_group *g, const char *why, const char *layer)
-{
-    ck_assert_msg(g->blocked != NULL && strstr(g->blocked, why) != NULL, "%s: %s", layer_of(g),
-                  g->blocked != NULL ? g->blocked : "free");
-    if (layer == NULL)
-        ck_assert_int_eq(g->blocked_node, -1);
-    else
-        ck_assert_str_eq(found.models[g->blocked_model]->nodes[g->blocked_node].name, layer);
-}
-
-static bool has(const evi_group *g, const char *weight, int32_t axis, int32_t role, int64_t offset,
-                int64_t stride, int64_t block)
-{
-    for (int32_t i = 0; i < g->n_spots; i++) {
-        const evi_spot *s = &found.spots[g->first_spot + i];
-        const ev_model *m = found.models[s->model];
-        const evi_value *v = &m->values[s->value];
-        if (v->kind == EVI_VALUE_PARAM && strcmp(m->store->params[v->index].name, weight) == 0 &&
-            s->axis == axis && s->role == role && s->offset == offset && s->stride == stride &&
-            s->block == block)
-            return true;
-    }
-    return false;
-}
-
-#define HAS(g, weight, axis, role, ...) \
-    ck_assert_msg(has(g, weight, axis, EVI_SPOT_##role, __VA_ARGS__), "no spot in %s", weight)
-
-static int32_t n_weights(const evi_group *g)
-{
-    int32_t n = 0;
-    for (int32_t i = 0; i < g->n_spots; i++)
-        n += found.spots[g->first_spot + i].role != EVI_SPOT_VALUE;
-    return n;
-}
 
 /* ---- ties ------------------------------------------------------------------------------------ */
 
@@ -473,6 +336,43 @@ START_TEST(weights_from_afar)
 }
 END_TEST
 
+/* x.view(x.size(0), -1), as exporters write it: a node asks for the size. */
+START_TEST(asked_for_its_shape)
+{
+    ev_value x = conv(input(3, 4), 8, "a"), two[2];
+    evi_attrs a;
+    evi_attrs_default(&a);
+    a.list2 = (evi_list){.n = 1, .set = 1, .v = {1}};
+    two[0] = own_op("shape", &a, x);
+    const int64_t one = 1;
+    ev_tensor *t = NULL;
+    t_ok(ev_tensor_create(ctx, EV_TYPE_INT64, 1, &one, &t));
+    *(int64_t *)ev_tensor_data(t) = -1;
+    t_ok(ev_model_constant(net, "rest", t, &two[1]));
+    ev_tensor_destroy(t);
+    evi_attrs_default(&a);
+    int32_t to[2] = {x, EV_NO_VALUE}, out = EV_NO_VALUE;
+    t_ok(evi_model_add(net, evi_op_find("concat"), &a, NULL, two, 2, &to[1], 1));
+    t_ok(evi_model_add(net, evi_op_find("reshape"), &a, NULL, to, 2, &out, 1));
+    find(dense(out, 2, "last"));
+    is_free(group("a"), 8);
+    HAS(group("a"), "last.weight", 1, IN, 0, 16, 16);
+    t_ok(ev_model_init(net, 1));
+    ev_pruner *p = NULL;
+    ev_prune_plan *plan = NULL;
+    ev_model *smaller = NULL;
+    t_ok(ev_pruner_create(ctx, net, NULL, &p));
+    t_ok(ev_pruner_score(p, NULL));
+    t_ok(ev_pruner_plan(p, NULL, &plan));
+    t_ok(ev_prune_plan_set_width(plan, 0, 3));
+    t_ok(ev_prune_plan_apply(plan, 1, &smaller));
+    ck_assert_int_eq(ev_model_parameter_count(smaller), 3 * 27 + 3 + 2 * 48 + 2);
+    ev_model_destroy(smaller);
+    ev_prune_plan_destroy(plan);
+    ev_pruner_destroy(p);
+}
+END_TEST
+
 /* Each bead hangs on the next: 2 and 3 channels in turn, joined in two orders. */
 START_TEST(joined_crosswise)
 {
@@ -575,6 +475,7 @@ static TCase *groups_case(void)
     tcase_add_loop_test(c, not_to_be_cut, 0, 2);
     tcase_add_test(c, shuffled);
     tcase_add_test(c, weights_from_afar);
+    tcase_add_test(c, asked_for_its_shape);
     tcase_add_loop_test(c, zoo, 0, 5);
     tcase_add_test(c, widening_stream);
     tcase_add_loop_test(c, from_files, 0, 3);
