@@ -63,7 +63,7 @@ ev_status evi_plan_quick_counts(const ev_prune_plan *plan, int64_t *parameters, 
     *parameters = ev_model_parameter_count(model);
     *macs = (double)ev_model_macs(model);
     ev_model_destroy(model);
-    return EV_OK;
+    return *parameters < 0 ? EV_ERR_MEMORY : EV_OK;
 }
 
 /* ---- of a model ------------------------------------------------------------------------------ */
@@ -99,7 +99,7 @@ ev_status evi_model_amount(ev_model *model, int32_t unit, double *out)
         break;
     default: return evi_fail(EV_ERR_INTERNAL, "%s: unit %d", __func__, (int)unit);
     }
-    return EV_OK;
+    return *out < 0 ? EV_ERR_MEMORY : EV_OK;
 }
 
 static ev_status count_model(ev_model *model, int32_t i, ev_prune_counts *out)

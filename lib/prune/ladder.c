@@ -271,7 +271,10 @@ ev_status ev_ladder_next(ev_context *ctx, ev_model *model, const ev_ladder_optio
     ev_status status = evi_rung_read(ctx, model, &r);
     r.min_width = o.min_width;
     r.min_dense = o.min_dense;
-    r.limit = (int64_t)((double)ev_model_parameter_count(model) * o.ratio);
+    int64_t parameters = ev_model_parameter_count(model);
+    r.limit = (int64_t)((double)parameters * o.ratio);
+    if (status == EV_OK && parameters < 0)
+        status = EV_ERR_MEMORY;
     if (status == EV_OK)
         status = next(&r, o.rung);
     if (status == EV_OK)

@@ -32,11 +32,8 @@ const char *evi_group_why(const ev_pruner *p, int32_t group, const char **layer_
 
 int32_t evi_group_floor(const ev_pruner *p, int32_t group)
 {
-    int32_t n = p->groups.groups[group].n, round_to = EVI_MAX(p->round_to[group], 1);
-    if (!evi_group_is_free(p, group))
-        return n;
-    int64_t width = evi_div_up(EVI_MAX(p->min_width[group], 1), round_to) * round_to;
-    return (int32_t)EVI_MIN(width, n);
+    int32_t n = p->groups.groups[group].n;
+    return evi_group_is_free(p, group) ? EVI_MIN(EVI_MAX(p->min_width[group], 1), n) : n;
 }
 
 /* ---- making and ending ----------------------------------------------------------------------- */

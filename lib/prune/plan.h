@@ -56,7 +56,7 @@ bool evi_group_is_free(const ev_pruner *p, int32_t group);
 /* Why it cannot, with the layer that is the reason; NULL: it can. */
 const char *evi_group_why(const ev_pruner *p, int32_t group, const char **layer_out);
 const char *evi_group_layer(const ev_pruner *p, int32_t group);
-/* Least width by min_width and, when it is above 1, round_to. */
+/* Least width. */
 int32_t evi_group_floor(const ev_pruner *p, int32_t group);
 /* Channels as the best `width` by score; without scores the first. */
 void evi_plan_take(ev_prune_plan *plan, int32_t group, int32_t width);

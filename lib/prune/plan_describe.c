@@ -59,7 +59,7 @@ static void fill_drawn(const listing *l, row *r)
         return;
     r->shape[1] = m->values[weight].edge.shape;
     r->parameters[1] = evi_node_parameters(m, node);
-    r->macs[1] = evi_node_macs(m, node);
+    r->macs[1] = (double)evi_node_macs(m, node);
 }
 
 /* False: no layer with weights. */
@@ -208,7 +208,8 @@ ev_status ev_prune_plan_describe(const ev_prune_plan *plan, int32_t kind, char *
     if (status == EV_OK)
         add_all(&l, parameters, macs);
     ev_model_destroy(drawn);
-    status = status == EV_OK ? t.status : status;
+    if (status == EV_OK)
+        status = parameters[0] < 0 || parameters[1] < 0 ? EV_ERR_MEMORY : t.status;
     if (status != EV_OK) {
         evi_text_end(&t);
         return status;

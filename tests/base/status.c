@@ -12,7 +12,8 @@ START_TEST(names)
     ck_assert_str_eq(ev_status_name(EV_ERR_STATE), "EV_ERR_STATE");
     ck_assert_str_eq(ev_status_name(EV_ERR_INTERNAL), "EV_ERR_INTERNAL");
     ck_assert_str_eq(ev_status_name(1), "EV_ERR_?");
-    ck_assert_str_eq(ev_status_name(-13), "EV_ERR_?");
+    ck_assert_str_eq(ev_status_name(EV_ERR_GOAL), "EV_ERR_GOAL");
+    ck_assert_str_eq(ev_status_name(-14), "EV_ERR_?");
     ck_assert_str_eq(ev_status_name(INT32_MIN), "EV_ERR_?");
     ck_assert_str_eq(ev_status_name(INT32_MAX), "EV_ERR_?");
 }

@@ -137,6 +137,281 @@ START_TEST(goals)
 }
 END_TEST
 
+/* ---- edits ------------------------------------------------------------------------------------ */
+
+static ev_prune_plan *plan_of(int32_t unit, double ratio)
+{
+    ev_prune_plan_options o;
+    ev_prune_plan *plan = NULL;
+    EV_OPTIONS_INIT(&o);
+    o.goal.unit = unit;
+    o.goal.ratio = ratio;
+    t_ok(ev_pruner_plan(pruner, &o, &plan));
+    return plan;
+}
+
+START_TEST(edits)
+{
+    ev_pruner_options o;
+    ev_prune_plan *plan = NULL;
+    ev_prune_counts c;
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&c);
+    const char *const names[] = {"conv2"};
+    o.protected_layers = names;
+    o.n_protected = 1;
+    o.min_width = 3;
+    make("Arch5", 32, &o);
+    t_ok(ev_pruner_plan(pruner, NULL, &plan));
+    ck_assert_int_eq(ev_prune_plan_width(plan, 0), 16);
+    t_ok(ev_prune_plan_set_width(plan, 0, 5));
+    ck_assert_int_eq(ev_prune_plan_width(plan, 0), 5);
+    const double *scores = ev_pruner_scores(pruner, 0);
+    for (int32_t i = 0; i < 16; i++) /* the five best */
+        for (int32_t j = 0; j < 16; j++)
+            if (scores[i] > scores[j])
+                ck_assert_int_ge(ev_prune_plan_keeps(plan, 0, i), ev_prune_plan_keeps(plan, 0, j));
+    int32_t kept = 0;
+    while (ev_prune_plan_keeps(plan, 0, kept) != 1)
+        kept++;
+    t_ok(ev_prune_plan_set_channel(plan, 0, kept, 0));
+    t_ok(ev_prune_plan_set_channel(plan, 0, kept, 0));
+    ck_assert_int_eq(ev_prune_plan_width(plan, 0), 4);
+    t_ok(ev_prune_plan_set_width(plan, 0, 3));
+    for (kept = 0; ev_prune_plan_keeps(plan, 0, kept) != 1;)
+        kept++;
+    t_status(ev_prune_plan_set_channel(plan, 0, kept, 0), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_width(plan, 0, 2), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_width(plan, 0, 17), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_width(plan, 1, 16), EV_ERR_ARGUMENT);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "conv2"));
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "protected"));
+    t_status(ev_prune_plan_set_channel(plan, 1, 0, 0), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_channel(plan, 0, 16, 0), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_channel(plan, 0, 0, 2), EV_ERR_ARGUMENT);
+    t_status(ev_prune_plan_set_width(plan, 99, 1), EV_ERR_ARGUMENT);
+    ck_assert_int_eq(ev_prune_plan_width(plan, 99), -1);
+    ck_assert_int_eq(ev_prune_plan_keeps(plan, 0, 16), -1);
+    ck_assert_int_eq(ev_prune_plan_keeps_block(plan, 99), -1);
+    t_ok(ev_prune_plan_counts(plan, 0, 0, &c)); /* 13 of 16 filters, and what reads them */
+    ck_assert_int_eq(c.parameters[0] - c.parameters[1], 13 * (27 + 1) + 13 * 32 * 9);
+    ck_assert_int_eq(c.channels[0] - c.channels[1], 13);
+    ck_assert(isnan(c.ms_measured[0]) && isnan(c.ms_predicted[1]));
+    ev_prune_plan_destroy(plan);
+}
+END_TEST
+
+/* Counts of a drawn model agree with those by arithmetic: the totals of the description. */
+static void described(ev_prune_plan *plan)
+{
+    ev_prune_counts c;
+    char *text = NULL, totals[128];
+    EV_OPTIONS_INIT(&c);
+    t_ok(ev_prune_plan_counts(plan, 0, 0, &c));
+    t_ok(ev_prune_plan_describe(plan, EV_DESCRIBE_JSON, &text));
+    (void)snprintf(
+        totals, sizeof(totals),
+        "\"parameters\":[%lld,%lld],\"macs\":[%lld,%lld],\"kept\":", (long long)c.parameters[0],
+        (long long)c.parameters[1], (long long)c.macs[0], (long long)c.macs[1]);
+    ck_assert_msg(strstr(text, totals) != NULL, "%s is not in %s", totals, text);
+    ev_string_destroy(text);
+    t_ok(ev_prune_plan_describe(plan, EV_DESCRIBE_TABLE, &text));
+    ck_assert_ptr_nonnull(strstr(text, "multiply-adds"));
+    ck_assert_ptr_nonnull(strstr(text, "total"));
+    ev_string_destroy(text);
+    t_status(ev_prune_plan_describe(plan, EV_DESCRIBE_DOT, &text), EV_ERR_ARGUMENT);
+}
+
+START_TEST(descriptions)
+{
+    make(nets[_i].name, nets[_i].side, NULL);
+    ev_prune_plan *plan = plan_of(EV_UNIT_MACS, 0.6);
+    described(plan);
+    if (ev_pruner_n_blocks(pruner) > 0) {
+        t_ok(ev_prune_plan_set_block(plan, 0, 0));
+        ck_assert_int_eq(ev_prune_plan_keeps_block(plan, 0), 0);
+        described(plan);
+        t_ok(ev_prune_plan_set_block(plan, 0, 1));
+    }
+    ev_prune_plan_destroy(plan);
+}
+END_TEST
+
+/* ---- floors and goals out of reach ------------------------------------------------------------- */
+
+START_TEST(floors)
+{
+    ev_prune_counts c, now;
+    EV_OPTIONS_INIT(&c);
+    EV_OPTIONS_INIT(&now);
+    make("Arch5", 32, NULL);
+    t_ok(ev_pruner_floor(pruner, 0, 0, &c));
+    ck_assert_int_gt(c.parameters[1], 0);
+    ck_assert_int_lt(c.parameters[1], c.parameters[0] / 100);
+    ev_prune_plan *plan = NULL;
+    ev_prune_plan_options o;
+    EV_OPTIONS_INIT(&o);
+    o.max_share = 1;
+    o.goal.unit = EV_UNIT_PARAMETERS;
+    o.goal.amount = (double)c.parameters[1];
+    t_ok(ev_pruner_plan(pruner, &o, &plan)); /* the floor itself */
+    t_ok(ev_prune_plan_counts(plan, 0, 0, &now));
+    ck_assert_int_eq(now.parameters[1], c.parameters[1]);
+    ev_prune_plan_destroy(plan);
+    o.goal.amount -= 1;
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_GOAL);
+    ck_assert_ptr_null(plan);
+    char floor[32];
+    (void)snprintf(floor, sizeof(floor), " %lld ", (long long)c.parameters[1]);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), floor));
+    o.max_share = 0.5;
+    o.goal.amount = (double)c.parameters[0] / 10;
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_GOAL);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "max_share"));
+}
+END_TEST
+
+START_TEST(what_holds_it)
+{
+    ev_pruner_options o;
+    ev_prune_plan_options p;
+    ev_prune_plan *plan = NULL;
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&p);
+    const char *const names[] = {"dense1"};
+    o.protected_layers = names;
+    o.n_protected = 1;
+    make("Arch5", 64, &o);
+    p.goal.unit = EV_UNIT_PARAMETERS;
+    p.goal.ratio = 0.02;
+    t_status(ev_pruner_plan(pruner, &p, &plan), EV_ERR_GOAL);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "'dense1'"));
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "protected"));
+}
+END_TEST
+
+START_TEST(bad_goals)
+{
+    static const ev_prune_goal wrong[] = {{0, 0, 0.5, 0},    {7, 0, 0.5, 0},
+                                          {-1, 0, 0.5, 0},   {1, 0, 0, 0},
+                                          {1, 0, 0.5, 1000}, {1, 0, 1.5, 0},
+                                          {1, 0, -0.5, 0},   {1, 0, (double)NAN, 0},
+                                          {1, 0, 0, -5},     {1, 0, 0, (double)INFINITY}};
+    ev_prune_plan_options o;
+    ev_prune_plan *plan = NULL;
+    make("Arch1", 32, NULL);
+    for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+        EV_OPTIONS_INIT(&o);
+        o.goal = wrong[i];
+        t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_ARGUMENT);
+        ck_assert_ptr_nonnull(strstr(ev_last_error(), "goal."));
+    }
+    EV_OPTIONS_INIT(&o);
+    o.goal = (ev_prune_goal){1, 3, 0.5, 0};
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_VERSION);
+    o.goal.reserved = 0;
+    o.depth = 1;
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_STATE);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "ev_pruner_score_blocks"));
+    ev_pruner_destroy(pruner);
+    t_ok(ev_pruner_create(ctx, model, NULL, &pruner));
+    o.depth = 0;
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_STATE);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "ev_pruner_score()"));
+    t_ok(ev_pruner_plan(pruner, NULL, &plan));
+    t_status(ev_prune_plan_set_width(plan, 0, 2), EV_ERR_STATE);
+    t_ok(ev_prune_plan_set_width(plan, 0, 4));
+    ev_prune_plan_destroy(plan);
+}
+END_TEST
+
+/* ---- time ------------------------------------------------------------------------------------- */
+
+/* Only that it works: a clock decides nothing here. */
+START_TEST(milliseconds)
+{
+    ev_prune_plan_options o;
+    ev_prune_plan *plan = NULL;
+    ev_prune_counts c;
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&c);
+    make("Arch5", 64, NULL);
+    o.goal.unit = EV_UNIT_MS;
+    o.goal.ratio = 0.6;
+    ev_status status = ev_pruner_plan(pruner, &o, &plan);
+    ck_assert(status == EV_OK || status == EV_ERR_GOAL);
+    if (plan == NULL)
+        t_ok(ev_pruner_plan(pruner, NULL, &plan));
+    t_ok(ev_prune_plan_counts(plan, 1, 2, &c));
+    printf("Arch5 64x64: %.3f ms -> %.3f ms (predicted %.3f)\n", c.ms_measured[0], c.ms_measured[1],
+           c.ms_predicted[1]);
+    ck_assert(c.ms_measured[0] > 0 && c.ms_measured[1] > 0 && c.ms_spread[0] >= 0);
+    ck_assert(c.ms_predicted[0] > 0 && c.ms_predicted[1] > 0);
+    t_ok(ev_prune_plan_set_width(plan, 0, 16));
+    t_ok(ev_prune_plan_set_width(plan, 0, 15));
+    t_ok(ev_prune_plan_counts(plan, 0, 1, &c));
+    ck_assert(isnan(c.ms_measured[0])); /* an edit forgets it, but not what layers take */
+    ck_assert(c.ms_predicted[1] > 0);
+    ev_prune_plan_destroy(plan);
+    o.goal = (ev_prune_goal){EV_UNIT_MS, 0, 0, 1e-6};
+    t_status(ev_pruner_plan(pruner, &o, &plan), EV_ERR_GOAL);
+    t_status(ev_prune_plan_counts(plan, 0, 0, &c), EV_ERR_ARGUMENT);
+    t_status(ev_pruner_floor(pruner, 2, 0, &c), EV_ERR_ARGUMENT);
+    t_status(ev_pruner_floor(pruner, 0, 300, &c), EV_ERR_ARGUMENT);
+}
+END_TEST
+
+/* ---- memory ----------------------------------------------------------------------------------- */
+
+static ev_status body(ev_context *own, void *arg)
+{
+    ev_model *m = NULL, *next = NULL;
+    ev_pruner *p = NULL;
+    ev_prune_plan *plan = NULL;
+    ev_zoo_options zoo;
+    ev_prune_plan_options o;
+    ev_prune_counts c;
+    char *text = NULL;
+    EV_OPTIONS_INIT(&zoo);
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&c);
+    zoo.width = 16;
+    o.goal.unit = *(const int32_t *)arg;
+    o.goal.ratio = 0.7;
+    ev_status status = ev_zoo_arch(own, 2, &zoo, &m);
+    if (status == EV_OK)
+        status = ev_model_init(m, 1);
+    if (status == EV_OK && o.goal.unit == 0) {
+        status = ev_ladder_next(own, m, NULL, &next);
+        ev_model_destroy(next);
+    } else {
+        if (status == EV_OK)
+            status = ev_pruner_create(own, m, NULL, &p);
+        if (status == EV_OK)
+            status = give_scores(p);
+        if (status == EV_OK)
+            status = ev_pruner_plan(p, &o, &plan);
+        if (status == EV_OK)
+            status = ev_prune_plan_describe(plan, EV_DESCRIBE_JSON, &text);
+        if (status == EV_OK && o.goal.unit == EV_UNIT_MACS)
+            status = ev_prune_plan_counts(plan, 0, 0, &c);
+    }
+    ev_string_destroy(text);
+    ev_prune_plan_destroy(plan);
+    ev_pruner_destroy(p);
+    ev_model_destroy(m);
+    return status;
+}
+
+START_TEST(memory_runs_out)
+{
+    static const int32_t which[] = {0, EV_UNIT_MACS, EV_UNIT_FILE_BYTES, EV_UNIT_MEMORY_BYTES};
+    int32_t unit = which[_i];
+    long n = t_each_alloc(body, &unit, 1, 700);
+    printf("unit %d: %ld allocations\n", (int)unit, n);
+}
+END_TEST
+
 /* ---- the ladder ------------------------------------------------------------------------------- */
 
 /* The sizes of a network as one line: filters, a slash at each pooling, then units. */
@@ -197,6 +472,55 @@ START_TEST(ladder)
 }
 END_TEST
 
+START_TEST(not_a_sequence)
+{
+    ev_ladder_options o;
+    ev_model *next = NULL;
+    make("ResNet-20", 32, NULL);
+    t_status(ev_ladder_next(ctx, model, NULL, &next), EV_ERR_UNSUPPORTED);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "layer '"));
+    drop();
+    make("Arch1", 32, NULL);
+    EV_OPTIONS_INIT(&o);
+    o.ratio = 0.01;
+    t_status(ev_ladder_next(ctx, model, &o, &next), EV_ERR_GOAL);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "min_dense"));
+    o.ratio = 1.5;
+    t_status(ev_ladder_next(ctx, model, &o, &next), EV_ERR_ARGUMENT);
+    o.ratio = 0;
+    o.rung = -1;
+    t_status(ev_ladder_next(ctx, model, &o, &next), EV_ERR_ARGUMENT);
+    ck_assert_ptr_null(next);
+}
+END_TEST
+
+/* What comes from a file goes the same way, and runs. */
+START_TEST(ladder_of_a_file)
+{
+    ev_model *loaded = NULL, *next = NULL, *again = NULL;
+    void *bytes = NULL, *first = NULL, *second = NULL;
+    uint64_t n = 0, n_first = 0, n_second = 0;
+    make("Arch8", 32, NULL);
+    t_ok(ev_model_save_memory(model, &bytes, &n));
+    t_ok(ev_model_load_memory(ctx, bytes, n, NULL, &loaded));
+    t_ok(ev_ladder_next(ctx, model, NULL, &next));
+    t_ok(ev_ladder_next(ctx, loaded, NULL, &again));
+    ck_assert_int_eq(ev_model_parameter_count(next), ev_model_parameter_count(again));
+    t_ok(ev_model_save_memory(next, &first, &n_first));
+    ev_model_destroy(again);
+    t_ok(ev_ladder_next(ctx, model, NULL, &again)); /* same seed, same bits */
+    t_ok(ev_model_save_memory(again, &second, &n_second));
+    ck_assert_uint_eq(n_first, n_second);
+    ck_assert_int_eq(memcmp(first, second, n_first), 0);
+    ev_bytes_destroy(bytes);
+    ev_bytes_destroy(first);
+    ev_bytes_destroy(second);
+    ev_model_destroy(loaded);
+    ev_model_destroy(next);
+    ev_model_destroy(again);
+}
+END_TEST
+
 static Suite *plan_suite(void)
 {
     Suite *s = suite_create("prune plan");
@@ -204,7 +528,16 @@ static Suite *plan_suite(void)
     tcase_add_checked_fixture(c, start, end);
     tcase_set_timeout(c, 240);
     tcase_add_loop_test(c, goals, 0, 4);
+    tcase_add_test(c, edits);
+    tcase_add_loop_test(c, descriptions, 0, 4);
+    tcase_add_test(c, floors);
+    tcase_add_test(c, what_holds_it);
+    tcase_add_test(c, bad_goals);
+    tcase_add_test(c, milliseconds);
+    tcase_add_loop_test(c, memory_runs_out, 0, 4);
     tcase_add_test(c, ladder);
+    tcase_add_test(c, not_a_sequence);
+    tcase_add_test(c, ladder_of_a_file);
     suite_add_tcase(s, c);
     return s;
 }
