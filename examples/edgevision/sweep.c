@@ -39,6 +39,9 @@ static int add_net(sweep *s, const char *label, const char *arch)
         if (!strcmp(s->nets[i].arch, arch)) {
             return 0;
         }
+        if (!strcmp(s->nets[i].label, label)) {
+            return fail(EXIT_USAGE, "--archs: two files are called %s.onnx", label);
+        }
     }
     net *n = &s->nets[s->n_nets++];
     snprintf(n->label, sizeof n->label, "%s", label);
@@ -124,7 +127,7 @@ static int read_nets(sweep *s)
 
 /* ---- table 1 --------------------------------------------------------------------------------- */
 
-static void table_row(const sweep *s, const net *n, const ev_model *model, text *t)
+static void table_row(const net *n, const ev_model *model, text *t)
 {
     ev_zoo_row row;
     int32_t number = ev_zoo_arch_number(n->arch);
@@ -140,7 +143,6 @@ static void table_row(const sweep *s, const net *n, const ev_model *model, text 
     } else {
         text_add(t, ",,,,,\n");
     }
-    (void)s;
 }
 
 /* Draw each net once: a net that cannot be is found now and not after hours. */
@@ -167,7 +169,7 @@ static int write_table(sweep *s)
                                                                          "shows the nets");
         }
         if (!code) {
-            table_row(s, &s->nets[i], model, &t);
+            table_row(&s->nets[i], model, &t);
         }
         ev_model_destroy(model);
     }
@@ -309,18 +311,18 @@ static int finish(sweep *s)
         left += !runs_done(&s->lab.table, s->trials[i].name);
     }
     int code = runs_collect(&s->lab.table, trial_keys, N_TRIAL_KEYS);
+    if (code) {
+        return code;
+    }
     int guard = runs_hold(&s->lab.table);
-    if (!code) {
-        code = draw_table_plots(s->lab.table.folder);
-    }
-    if (!code && !left) {
-        code = choose(s);
-    }
+    code = draw_table_plots(s->lab.table.folder);
+    int chosen = left ? 0 : choose(s);
     runs_let_go(guard);
     if (left) {
         note("%d of %d runs are not done yet", left, s->n_trials);
     }
-    return code ? code : lab_print(&s->lab);
+    int printed = lab_print(&s->lab); /* whatever became of the figures */
+    return code ? code : chosen ? chosen : printed;
 }
 
 static int run_sweep(sweep *s, const char *data)

@@ -26,6 +26,7 @@ typedef struct work {
     ev_dataset *parts[N_PARTS];
     ev_metrics *judged[N_PARTS];
     double seconds, ms;
+    double partial; /* seconds of the epoch under way */
     bool diverged, lost;
     int code;
 } work;
@@ -166,6 +167,7 @@ static int32_t on_step(void *user, const ev_step *s)
                  (int)s->epoch + 1, (int)s->n_epochs, (int)s->batch, (int)s->n_batches, s->loss);
         show_bar(line);
     }
+    b->partial = s->seconds;
     b->lost = b->lost || !runs_touch(&b->claim);
     return b->lost || caught_signal() != 0;
 }
@@ -175,6 +177,7 @@ static int32_t on_epoch(void *user, const ev_epoch *e)
     work *b = user;
     char path[PATH_SIZE];
     (void)e;
+    b->partial = 0;
     b->code = save_history(b->trainer, path_join(path, b->claim.folder, "history.csv"));
     return b->code != 0;
 }
@@ -214,9 +217,36 @@ static int make_trainer(work *b)
     return 0;
 }
 
-static double seconds_of(const ev_trainer *trainer)
+/* The history does not know what an epoch took before it was interrupted; the file spent does. */
+static double seconds_spent(const work *b)
 {
-    double sum = 0;
+    char path[PATH_SIZE];
+    int code = 0;
+    path_join(path, b->claim.folder, "spent");
+    char *words = file_exists(path) ? text_load(path, EXIT_IO, &code) : NULL;
+    double seconds = words ? atof(words) : 0;
+    free(words);
+    return seconds;
+}
+
+static int save_stopped(work *b)
+{
+    char path[PATH_SIZE];
+    text t = {0};
+    ev_status status = ev_trainer_save(
+        b->trainer, path_join(path, b->claim.folder, "checkpoint.safetensors"));
+    if (status != EV_OK) {
+        return fail_status(EXIT_IO, status, NULL);
+    }
+    text_add(&t, "%.3f\n", seconds_spent(b) + b->partial);
+    int code = text_save(&t, path_join(path, b->claim.folder, "spent"));
+    return code ? code : 128 + caught_signal();
+}
+
+static double seconds_of(const work *b)
+{
+    const ev_trainer *trainer = b->trainer;
+    double sum = seconds_spent(b);
     for (int32_t i = 0; i < ev_trainer_epoch(trainer); i++) {
         ev_epoch e;
         EV_OPTIONS_INIT(&e);
@@ -230,10 +260,9 @@ static double seconds_of(const ev_trainer *trainer)
 /* A run that diverges has a result too: that this learning rate is too high. */
 static int fit(work *b)
 {
-    char path[PATH_SIZE];
     ev_status status = ev_trainer_run(b->trainer);
     clear_bar();
-    b->seconds = seconds_of(b->trainer);
+    b->seconds = seconds_of(b);
     if (status == EV_ERR_DIVERGED) {
         b->diverged = true;
         return 0;
@@ -243,9 +272,7 @@ static int fit(work *b)
         return CLAIM_BUSY;
     }
     if (status == EV_ERR_CANCELLED && caught_signal()) {
-        status = ev_trainer_save(b->trainer,
-                                 path_join(path, b->claim.folder, "checkpoint.safetensors"));
-        return status == EV_OK ? 128 + caught_signal() : fail_status(EXIT_IO, status, NULL);
+        return save_stopped(b);
     }
     if (status == EV_ERR_CANCELLED) {
         return b->code;
@@ -347,6 +374,7 @@ static int judge(work *b)
     }
     if (!code) { /* what only a run that goes on needs: often larger than all the rest */
         (void)unlink(path_join(path, b->claim.folder, "checkpoint.safetensors"));
+        (void)unlink(path_join(path, b->claim.folder, "spent"));
         note("%s: %d epochs, %.1f s%s, validation %.1f %%, test %.1f %%", b->trial->name,
              (int)ev_trainer_epoch(b->trainer), b->seconds, b->diverged ? ", diverged" : "",
              100 * ev_metrics_accuracy(b->judged[PART_VALID]),
