@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Running statistics of batch norms after channels went: what comes out of a layer with fewer inputs
- * has another mean and deviation than the norm behind it remembers.
+/* Running statistics of batch norms after channels went: what comes out of a layer with fewer
+ * inputs has another mean and deviation than the norm behind it remembers.
  *
- * Training pictures go forward through a plan for training, without losses and so without gradients:
- * nothing but running statistics changes.  A norm moves them by
+ * Training pictures go forward through a plan for training, without losses and so without
+ * gradients: nothing but running statistics changes.  A norm moves them by
  *     running = m * running + (1 - m) * batch;
  * with m = k / (k + 1) for the k-th batch that is the plain mean of all batches.  Dropout is off:
  * the statistics are those that the model will meet when it is used. */

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What a track does next, by what it has done.
  *
- * With a goal: n steps, whose shares the schedule gives.  Without one: four fifths of what there is,
- * again and again, until a step falls below the accuracy floor; then twice half way (on a
- * logarithmic scale) between the last good share and the least bad one; at last the long fine-tuning
- * of what was kept.  A control repeats the kept steps of the track that it stands beside. */
+ * With a goal: n steps, whose shares the schedule gives.  Without one: four fifths of what there
+ * is, again and again, until a step falls below the accuracy floor; then twice half way (on a
+ * logarithmic scale) between the last good share and the least bad one; at last the long
+ * fine-tuning of what was kept.  A control repeats the kept steps of the track beside it. */
 #include "prune/run.h"
 
 #include <math.h>
