@@ -11,6 +11,7 @@
 
 #define LOCAL_STEPS 4096 /* shares that EV_SCOPE_LOCAL tries */
 #define FINEST 30
+#define DRAWN 1e9 /* weights */
 
 /* ---- what competes --------------------------------------------------------------------------- */
 
@@ -215,12 +216,18 @@ static ev_status give_back_once(evi_search *s, bool *any_out)
     return EV_OK;
 }
 
-/* Rounds of one step a group: many where it costs arithmetic, few where it costs drawing. */
+/* Rounds of one step a group: as many as it takes where that is arithmetic; where each is drawn, so
+ * many that about DRAWN weights are gathered. */
 static ev_status give_back(evi_search *s)
 {
-    bool drawn = s->unit == EV_UNIT_MEMORY_BYTES || evi_plan_has_gone_blocks(s->plan);
+    int32_t rounds = 10000;
+    if (s->unit == EV_UNIT_MEMORY_BYTES || evi_plan_has_gone_blocks(s->plan)) {
+        double weights = (double)ev_model_parameter_count(s->p->model);
+        double each = EVI_MAX(weights, 1.0) * EVI_MAX(s->p->groups.n, 1);
+        rounds = (int32_t)EVI_MIN(EVI_MAX(DRAWN / each, 2.0), 40.0);
+    }
     bool any = true;
-    for (int32_t i = 0; i < (drawn ? 2 : 10000) && any; i++)
+    for (int32_t i = 0; i < rounds && any; i++)
         EVI_TRY(give_back_once(s, &any));
     return EV_OK;
 }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Plans: goals in every unit, edits, floors, what is told when a goal cannot be reached, memory
  * that runs out; the ladder. */
+#include "prune/plan.h"
 #include "support.h"
 
-#include <edgevision/prune.h>
 #include <edgevision/zoo.h>
 
 #include <math.h>
@@ -134,6 +134,68 @@ START_TEST(goals)
             reach(nets[_i].name, unit, scope, 0.7);
             reach(nets[_i].name, unit, scope, 0.4);
         }
+}
+END_TEST
+
+/* ---- blocks ----------------------------------------------------------------------------------- */
+
+static int32_t blocks_gone(const ev_prune_plan *plan)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < ev_pruner_n_blocks(pruner); i++)
+        n += ev_prune_plan_keeps_block(plan, i) == 0;
+    return n;
+}
+
+static void reach_deep(const char *name, int32_t unit, int32_t depth, double ratio)
+{
+    ev_prune_plan_options o;
+    ev_prune_counts c;
+    ev_prune_plan *plan = NULL;
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&c);
+    o.goal.unit = unit;
+    o.goal.ratio = ratio;
+    o.depth = depth;
+    ev_status status = ev_pruner_plan(pruner, &o, &plan);
+    if (status == EV_ERR_GOAL && depth == 2) {
+        printf("%-10s %-10s depth %d: %.2f: %s\n", name, units[unit], (int)depth, ratio,
+               ev_last_error());
+        return;
+    }
+    t_ok(status);
+    t_ok(ev_prune_plan_counts(plan, 0, 0, &c));
+    double before = amount_of(&c, unit, 0), after = amount_of(&c, unit, 1);
+    printf("%-10s %-10s depth %d: %.2f is %.4f, %d blocks gone\n", name, units[unit], (int)depth,
+           ratio, after / before, (int)c.n_blocks_gone);
+    ck_assert_double_le(after, ratio * before + 1e-6);
+    ck_assert_int_eq(c.n_blocks_gone, blocks_gone(plan));
+    int32_t kept = 0;
+    for (int32_t g = 0; g < ev_pruner_n_groups(pruner); g++) {
+        ev_prune_group group;
+        EV_OPTIONS_INIT(&group);
+        t_ok(ev_pruner_group(pruner, g, &group));
+        kept += group.n_channels == ev_prune_plan_width(plan, g);
+    }
+    if (depth == 2) {
+        ck_assert_int_eq(kept, ev_pruner_n_groups(pruner));
+        ck_assert_int_gt(c.n_blocks_gone, 0);
+    }
+    ev_prune_plan_destroy(plan);
+}
+
+START_TEST(blocks)
+{
+    uint64_t state = 3;
+    make(nets[_i].name, nets[_i].side, NULL);
+    for (int32_t i = 0; i < ev_pruner_n_blocks(pruner); i++)
+        pruner->block_scores[i] = 1.5 + (double)t_random_float(&state);
+    for (int32_t depth = 1; depth <= 2; depth++) {
+        reach_deep(nets[_i].name, EV_UNIT_MACS, depth, 0.6);
+        reach_deep(nets[_i].name, EV_UNIT_PARAMETERS, depth, 0.6);
+        reach_deep(nets[_i].name, EV_UNIT_FILE_BYTES, depth, 0.5);
+        reach_deep(nets[_i].name, EV_UNIT_CHANNELS, depth, 0.6);
+    }
 }
 END_TEST
 
@@ -528,6 +590,7 @@ static Suite *plan_suite(void)
     tcase_add_checked_fixture(c, start, end);
     tcase_set_timeout(c, 240);
     tcase_add_loop_test(c, goals, 0, 4);
+    tcase_add_loop_test(c, blocks, 0, 4);
     tcase_add_test(c, edits);
     tcase_add_loop_test(c, descriptions, 0, 4);
     tcase_add_test(c, floors);
