@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The new model of a plan: masks from the channels that stay, then every model that takes part drawn
- * again, called ones first. */
+/* The new model of a plan: masks from the channels that stay, then every model that takes part
+ * is drawn again, called ones first. */
 #include "prune/apply.h"
 #include <string.h>
 
