@@ -20,6 +20,7 @@ static const verb verbs[] = {
     {"train", verb_train, "train a classifier"},
     {"sweep", verb_sweep, "train many: nets, sizes of the training set, seeds"},
     {"tune", verb_tune, "find learning rate, dropout and l2 for a net"},
+    {"prune", verb_prune, "make a model smaller: fewer channels, fewer layers"},
     {"eval", verb_eval, "accuracy per class and confusion matrix"},
     {"predict", verb_predict, "say what is in pictures, or in frames on stdin"},
     {"inspect", verb_inspect, "what is in a model file"},
