@@ -164,7 +164,8 @@ typedef struct ev_score_options {
 EV_API ev_status ev_pruner_score(ev_pruner *pruner, const ev_score_options *opt);
 /** Scores of a group, n_channels of them, borrowed until the next scoring; NULL: none yet. */
 EV_API const double *ev_pruner_scores(const ev_pruner *pruner, int32_t group);
-/** Scores of one's own.  @param scores [borrow] n_channels finite numbers >= 0.  Since: 0.1 */
+/** Scores of one's own; without ev_pruner_score() before, groups are compared by them as they are.
+ *  @param scores [borrow] n_channels finite numbers >= 0.  Since: 0.1 */
 EV_API ev_status ev_pruner_set_scores(ev_pruner *pruner, int32_t group, const double *scores,
                                       int32_t n);
 

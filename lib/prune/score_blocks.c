@@ -51,6 +51,8 @@ static ev_status by_ablation(ev_pruner *p, const ev_score_options *o, double *sc
 
 /* ---- similarity ------------------------------------------------------------------------------ */
 
+#define COPIES ((uint64_t)64 << 20)
+
 typedef struct through {     /* what goes in and comes out of a block */
     const evi_node *from[2]; /* in, out; in may be NULL: an input of the model */
     int32_t value[2];
@@ -145,44 +147,58 @@ static void watch(void *user, const ev_session *session, int32_t step)
     }
 }
 
-static ev_status prepare(comparing *c)
+static uint64_t image_bytes(const ev_pruner *p, const through *t)
+{
+    const ev_model *m = p->groups.models[p->blocks.blocks[t->block].model];
+    return (uint64_t)evi_shape_count(&m->values[t->value[0]].edge.shape) * sizeof(evi_real);
+}
+
+/* Copies of what goes in, for as many pictures at a time as COPIES bytes take. */
+static ev_status prepare(comparing *c, int32_t batch_size)
 {
     const ev_pruner *p = c->p;
-    uint64_t batch = (uint64_t)c->batch_size;
+    uint64_t bytes = 1;
     EVI_TRY(evi_calloc(p->handle.ctx, (uint64_t)p->blocks.n, sizeof(through), &c->pairs));
+    for (int32_t i = 0; i < p->blocks.n; i++)
+        if (find_through(p, i, &c->pairs[c->n])) {
+            bytes += c->pairs[c->n].from[0] != NULL ? image_bytes(p, &c->pairs[c->n]) : 0;
+            c->n++;
+        }
+    c->batch_size = (int32_t)EVI_MAX(1, EVI_MIN((uint64_t)batch_size, COPIES / bytes));
+    uint64_t batch = (uint64_t)c->batch_size;
     EVI_TRY(evi_calloc(p->handle.ctx, 3 * batch, sizeof(double), &c->products));
-    for (int32_t i = 0; i < p->blocks.n; i++) {
-        through *t = &c->pairs[c->n];
-        if (!find_through(p, i, t))
-            continue;
-        c->n++;
-        if (t->from[0] == NULL)
-            continue;
-        const ev_model *m = p->groups.models[p->blocks.blocks[i].model];
-        uint64_t count = (uint64_t)evi_shape_count(&m->values[t->value[0]].edge.shape);
-        EVI_TRY(evi_malloc(p->handle.ctx, batch * count, sizeof(evi_real), &t->copy));
+    for (int32_t i = 0; i < c->n; i++) {
+        through *t = &c->pairs[i];
+        if (t->from[0] != NULL)
+            EVI_TRY(evi_malloc(p->handle.ctx, batch, image_bytes(p, t), &t->copy));
     }
     return EV_OK;
 }
 
 static ev_status by_similarity(ev_pruner *p, const ev_score_options *o, double *score)
 {
-    comparing c = {.p = p, .batch_size = o->batch_size};
-    ev_status status = prepare(&c);
+    comparing c = {.p = p};
+    ev_score_options few = *o;
+    ev_status status = prepare(&c, o->batch_size);
+    few.batch_size = c.batch_size;
     if (status == EV_OK && c.n > 0)
-        status = evi_watch_run(p, o, this_call, watch, &c);
+        status = evi_watch_run(p, &few, this_call, watch, &c);
+    int32_t n_known = 0;
     for (int32_t i = 0; i < c.n; i++) {
         through *t = &c.pairs[i];
-        score[t->block] = t->n > 0 ? 1 - t->sum / t->n : (double)NAN;
         evi_free(t->copy);
-        if (status == EV_OK && !isfinite(score[t->block]))
+        if (status != EV_OK || t->n == 0)
+            continue;
+        double other = 1 - t->sum / t->n;
+        if (!isfinite(other))
             status = evi_fail(EV_ERR_DIVERGED, "%s: block %d gives numbers that are not finite",
                               this_call, (int)t->block);
-        score[t->block] = EVI_MAX(score[t->block], 0); /* digits of rounding */
+        score[t->block] = EVI_MAX(other, 0); /* digits of rounding */
+        n_known++;
     }
     evi_free(c.pairs);
     evi_free(c.products);
-    return status == EV_OK && c.n < p->blocks.n ? by_ablation(p, o, score) : status;
+    return status == EV_OK && n_known < p->blocks.n ? by_ablation(p, o, score) : status;
 }
 
 /* ---- Taylor ---------------------------------------------------------------------------------- */
