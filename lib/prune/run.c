@@ -131,7 +131,7 @@ static ev_status try_goal(evi_prune_job *job, ev_pruner *p)
     ev_prune_plan_options o;
     ev_score_options s;
     ev_prune_plan *plan = NULL;
-    if (!job->has_goal || job->target >= 1)
+    if (!job->has_goal || job->target >= 1 || job->resumed)
         return EV_OK;
     EV_OPTIONS_INIT(&o);
     EV_OPTIONS_INIT(&s);
@@ -226,11 +226,12 @@ static ev_status whole_run(evi_prune_track *t, ev_model *model, const ev_prune_o
     t->good = ev_model_ref(job->model);
     t->criterion = job->o.criterion;
     EVI_TRY(evi_prune_state_load(t));
+    job->resumed = t->n_records > 0;
     EVI_TRY(survey(job));
     ev_status status = evi_prune_path(job, "scratch", "train.safetensors", &scratch);
     if (status == EV_OK)
         status = evi_prune_path(job, "random", NULL, &random);
-    if (status == EV_OK && t->n_records == 0) { /* of a run before this one */
+    if (status == EV_OK && !job->resumed) { /* of a run before this one */
         evi_prune_file_remove(job->ctx, scratch);
         evi_prune_file_remove(job->ctx, random);
     }

@@ -46,15 +46,16 @@ typedef struct evi_prune_job {
     ev_train_options t;     /* fine-tuning, likewise; callbacks are ours */
     ev_train_options given; /* as the caller gave them: whose callbacks to call */
     bool has_goal;
-    double floor;                             /* accuracy, absolute; NaN: none */
-    double amount;                            /* of the whole model, in the goal's unit */
-    double target;                            /* share to reach; 0 without a goal */
-    ev_prune_counts counts;                   /* of the whole model: the first of each pair */
-    double ms;                                /* of the whole model; NaN: not measured */
-    int32_t n_groups;                         /* of the whole model ... */
-    char **layers;                            /* ... and the layer of each ... */
-    int32_t *least;                           /* ... and what it keeps to the end */
-    char *options_text;                       /* "key=value;": what a state must agree with */
+    bool resumed;           /* a state was found: the goal was in reach when it was made */
+    double floor;           /* accuracy, absolute; NaN: none */
+    double amount;          /* of the whole model, in the goal's unit */
+    double target;          /* share to reach; 0 without a goal */
+    ev_prune_counts counts; /* of the whole model: the first of each pair */
+    double ms;              /* of the whole model; NaN: not measured */
+    int32_t n_groups;       /* of the whole model ... */
+    char **layers;          /* ... and the layer of each ... */
+    int32_t *least;         /* ... and what it keeps to the end */
+    char *options_text;     /* "key=value;": what a state must agree with */
     double accuracy_scratch, accuracy_random; /* NaN: not yet */
     int32_t scratch_epochs;
     int32_t controls_done; /* bits: EVI_DONE_* */

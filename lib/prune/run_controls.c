@@ -62,6 +62,7 @@ static ev_status scratch(evi_prune_track *main_track)
 static ev_status run_random(evi_prune_track *main_track, evi_prune_track *t)
 {
     evi_prune_job *job = main_track->job;
+    char *path = NULL;
     EVI_TRY(evi_prune_state_load(t));
     EVI_TRY(evi_prune_track_run(t));
     if (t->why == EV_OK)
@@ -69,7 +70,11 @@ static ev_status run_random(evi_prune_track *main_track, evi_prune_track *t)
     else
         evi_log(job->ctx, EV_LOG_WARNING, "pruning by chance: %s", t->reason);
     job->controls_done |= EVI_DONE_RANDOM;
-    return evi_prune_state_save(main_track);
+    EVI_TRY(evi_prune_state_save(main_track));
+    EVI_TRY(evi_prune_path(job, t->name, NULL, &path));
+    evi_prune_file_remove(job->ctx, path);
+    evi_free(path);
+    return EV_OK;
 }
 
 static ev_status by_chance(evi_prune_track *main_track)

@@ -127,7 +127,7 @@ START_TEST(each_allocation)
     long all = fault_run(&t, 0, false);
     for (long k = 1; k <= all; k += 1 + all / 400)
         (void)fault_run(&t, k, k % 2 == 0);
-    for (long k = 2; k <= all; k += 1 + all / 12) {
+    for (long k = 2; k <= all; k += 1 + all / 6) {
         t_folder(folder);
         t.folder = folder;
         (void)fault_run(&t, k, k % 2 == 0);

@@ -423,7 +423,7 @@ START_TEST(killed)
     t_folder(folder);
     with_controls(rc_usual(&j));
     result want = complete(&j);
-    for (int32_t at = 0; at < 12; at += 2) {
+    for (int32_t at = 0; at < 12; at += 3) {
         fflush(stdout);
         pid_t child = fork();
         ck_assert_int_ge(child, 0);
