@@ -42,8 +42,8 @@ typedef struct ev_pruner_options {
     const char *const *protected_layers; /**< [borrow] layers whose outputs keep all channels; a
                                     name that ends in '*' stands for all that begin so */
     int32_t min_width;         /**< channels that each group keeps at least, >= 1 (default 1) */
-    int32_t round_to;          /**< the number of channels kept is a multiple of it where the group
-                                    is that wide (default: what this processor's kernels like;
+    int32_t round_to;          /**< the number of channels kept is a multiple of it where that many
+                                    are kept; goals that need it go below (default: what this processor's kernels like;
                                     1: any number) */
 } ev_pruner_options;
 
@@ -56,8 +56,9 @@ typedef struct ev_pruner_options {
  * @param opt   [borrow] NULL: all defaults
  * @param out   [new]    ev_pruner_destroy()
  * @return EV_OK, also when nothing can go (ask ev_pruner_n_groups()); EV_ERR_ARGUMENT: an option,
- *         a protected layer that there is not; EV_ERR_STATE: the model has no weights; EV_ERR_DIVERGED:
- *         a weight is not finite, the line names it; EV_ERR_VERSION; EV_ERR_MEMORY
+ *         a protected layer that there is not; EV_ERR_STATE: the model has no weights;
+ *         EV_ERR_DIVERGED: a weight is not finite, the line names it; EV_ERR_VERSION;
+ *         EV_ERR_MEMORY
  *
  * Threads: single.  Since: 0.1
  */
@@ -255,7 +256,7 @@ typedef struct ev_prune_counts {
  *  draws the smaller one.  @param out [borrow] filled.  Since: 0.1 */
 EV_API ev_status ev_prune_plan_counts(ev_prune_plan *plan, int32_t measure, int32_t n_threads,
                                       ev_prune_counts *out);
-/** The same for the smallest model that the groups allow: the floor.  Since: 0.1 */
+/** The same for the smallest model that the groups allow: the floor.  All blocks stay.  Since: 0.1 */
 EV_API ev_status ev_pruner_floor(ev_pruner *pruner, int32_t measure, int32_t n_threads,
                                  ev_prune_counts *out);
 
@@ -436,8 +437,9 @@ typedef struct ev_ladder_options {
 } ev_ladder_options;
 /**
  * The next smaller architecture of a sequential classifier, by the alternation that the paper made
- * by hand (section 3.2): in turn a convolution goes, filters become fewer, the dense layers shrink,
- * until parameters are at most @p ratio of before.  Weights start anew.
+ * by hand (section 3.2): in turn convolutions go (one of each of the longest stages, or the last
+ * stage), filters become fewer, the dense layers shrink, until parameters are at most @p ratio of
+ * before.  Weights start anew.
  *
  * @param out [new] ev_model_destroy()
  * @return EV_OK; EV_ERR_UNSUPPORTED: not a sequence of layers; EV_ERR_GOAL: it cannot become so

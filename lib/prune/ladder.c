@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The next smaller architecture of a sequence: in turn convolutions go (one of each of the longest
- * stages; where all have one, the last stage), filters become fewer, dense layers shrink (of several
- * hidden ones the last goes).  Whose turn it is begins; the others follow until there are few enough
- * parameters, and the last shrinks only as far as that takes. */
+ * stages; where all have one, the last stage), filters become fewer, dense layers shrink (of
+ * several hidden ones the last goes).  Whose turn it is begins; the others follow until there are
+ * few enough parameters, and the last shrinks only as far as that takes. */
 #include "prune/ladder.h"
 
 #include <string.h>

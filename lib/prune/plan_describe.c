@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A plan layer by layer: shapes of weights, parameters and multiply-adds, before and after.  Without
- * blocks that go all follows by arithmetic; with them the new model is drawn, and its layers are
- * found by name. */
+/* A plan layer by layer: shapes of weights, parameters and multiply-adds, before and after.
+ * Without blocks that go all follows by arithmetic; with them the new model is drawn, and its
+ * layers are found by name. */
 #include "prune/plan.h"
 
 #include <string.h>

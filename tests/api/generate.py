@@ -76,7 +76,8 @@ def kind_of(kind, name, handles, structs):
         return ('STRUCT_IN' if constant else 'STRUCT_OUT'), base
     if stars == 1 and base == 'char':
         return 'TEXT', ''
-    if stars == 2 and not kind.endswith('const *') and (name in ('out', 'report') or name.endswith('_out')):
+    gives = name in ('out', 'report') or name.endswith('_out')
+    if stars == 2 and not kind.endswith('const *') and gives:
         return ('OUT_HANDLE', base) if base in handles else ('OUT_POINTER', base)
     if stars == 1 and not constant and (name == 'out' or name.endswith('_out')):
         return 'OUT_NUMBER', base
