@@ -43,8 +43,8 @@ typedef struct ev_pruner_options {
                                     name that ends in '*' stands for all that begin so */
     int32_t min_width;         /**< channels that each group keeps at least, >= 1 (default 1) */
     int32_t round_to;          /**< the number of channels kept is a multiple of it where that many
-                                    are kept; goals that need it go below (default: what this processor's kernels like;
-                                    1: any number) */
+                                    are kept; goals that need it go below (default: what this
+                                    processor's kernels like; 1: any number) */
 } ev_pruner_options;
 
 /**
@@ -256,7 +256,7 @@ typedef struct ev_prune_counts {
  *  draws the smaller one.  @param out [borrow] filled.  Since: 0.1 */
 EV_API ev_status ev_prune_plan_counts(ev_prune_plan *plan, int32_t measure, int32_t n_threads,
                                       ev_prune_counts *out);
-/** The same for the smallest model that the groups allow: the floor.  All blocks stay.  Since: 0.1 */
+/** The same for the smallest model that the groups allow, with all blocks: the floor.  Since: 0.1 */
 EV_API ev_status ev_pruner_floor(ev_pruner *pruner, int32_t measure, int32_t n_threads,
                                  ev_prune_counts *out);
 
