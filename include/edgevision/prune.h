@@ -256,7 +256,7 @@ typedef struct ev_prune_counts {
  *  draws the smaller one.  @param out [borrow] filled.  Since: 0.1 */
 EV_API ev_status ev_prune_plan_counts(ev_prune_plan *plan, int32_t measure, int32_t n_threads,
                                       ev_prune_counts *out);
-/** The same for the smallest model that the groups allow, with all blocks: the floor.  Since: 0.1 */
+/** The same for the smallest model that the groups allow, all blocks kept.  Since: 0.1 */
 EV_API ev_status ev_pruner_floor(ev_pruner *pruner, int32_t measure, int32_t n_threads,
                                  ev_prune_counts *out);
 
