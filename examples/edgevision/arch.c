@@ -2,7 +2,7 @@
 /* edgevision arch: the nets that can be trained. */
 #include <string.h>
 
-#include "tool.h"
+#include "ladder.h"
 
 static int list(int32_t json)
 {
@@ -66,32 +66,47 @@ static int show(const char *name, const int32_t size[2], int32_t classes, int32_
 
 int verb_arch(int argc, char **argv)
 {
-    int32_t json = 0, dot = 0, size[2] = {224, 224}, classes = 4, grey = 0;
+    int32_t dot = 0;
+    ladder l = {.arch = "Arch11", .rungs = 10, .size = {224, 224}, .classes = 4, .ratio = 0.5,
+                .seed = 1};
     const option table[] = {
-        {"json", 0, OPTION_FLAG, &json, NULL, "for machines", 0, 0, NULL},
+        {"json", 0, OPTION_FLAG, &l.json, NULL, "for machines", 0, 0, NULL},
         {"dot", 0, OPTION_FLAG, &dot, NULL, "show: a drawing for Graphviz", 0, 0, NULL},
-        {"size", 0, OPTION_SIZE, size, "WxH", "show: size of the pictures", 0, 0, NULL},
-        {"classes", 0, OPTION_INT, &classes, "N", "show: number of classes", 1, 65536, NULL},
-        {"grey", 0, OPTION_FLAG, &grey, NULL, "show: one channel instead of three", 0, 0, NULL},
+        {"size", 0, OPTION_SIZE, l.size, "WxH", "size of the pictures", 0, 0, NULL},
+        {"classes", 0, OPTION_INT, &l.classes, "N", "number of classes", 1, 65536, NULL},
+        {"grey", 0, OPTION_FLAG, &l.grey, NULL, "one channel instead of three", 0, 0, NULL},
+        {"arch", 0, OPTION_TEXT, &l.arch, "NAME", "ladder: the net at its top", 0, 0, NULL},
+        {"model", 0, OPTION_TEXT, &l.model, "MODEL", "ladder: an ONNX file instead", 0, 0, NULL},
+        {"rungs", 0, OPTION_INT, &l.rungs, "N", "ladder: how many below the top", 1, 100, NULL},
+        {"ratio", 0, OPTION_REAL, &l.ratio, "X", "ladder: parameters of the next rung", 0.01, 0.99,
+         NULL},
+        {"save", 0, OPTION_TEXT, &l.save, "FOLDER",
+         "ladder: rung00.onnx and so on, weights anew (default none)", 0, 0, NULL},
+        {"seed", 0, OPTION_SEED, &l.seed, "N", "ladder: of these weights", 0, 0, NULL},
     };
-    syntax s = {.verb = "arch", .usage = "list | show NAME [options]",
+    syntax s = {.verb = "arch", .usage = "list | show NAME | ladder [options]",
                 .purpose = "The nets that can be trained: the paper's ladder of eleven, with "
                            "parameters and\nmultiply-adds for pictures of 224x224 and 4 classes, "
-                           "and small residual nets.",
+                           "and small residual nets; and\nladders of one's own: each rung has half "
+                           "the parameters, as the paper halved them.",
                 .options = table, .n_options = N_OPTIONS(table), .min_rest = 1, .max_rest = 2,
                 .examples = "  edgevision arch list\n"
                             "  edgevision arch show Arch5 --size 96x96\n"
-                            "  edgevision arch show ResNet-20 --size 32x32 --dot | dot -Tsvg\n"};
+                            "  edgevision arch show ResNet-20 --size 32x32 --dot | dot -Tsvg\n"
+                            "  edgevision arch ladder --arch Arch11 --rungs 10\n"};
     int code = options_parse(&s, argc, argv);
     if (code) {
         return code == 1 ? 0 : code;
     }
     if (!strcmp(s.files[0], "list") && s.n_files == 1) {
-        return list(json);
+        return list(l.json);
     }
     if (!strcmp(s.files[0], "show") && s.n_files == 2) {
-        int kind = json ? EV_DESCRIBE_JSON : dot ? EV_DESCRIBE_DOT : EV_DESCRIBE_TABLE;
-        return show(s.files[1], size, classes, grey, kind);
+        int kind = l.json ? EV_DESCRIBE_JSON : dot ? EV_DESCRIBE_DOT : EV_DESCRIBE_TABLE;
+        return show(s.files[1], l.size, l.classes, l.grey, kind);
+    }
+    if (!strcmp(s.files[0], "ladder") && s.n_files == 1) {
+        return arch_ladder(&l);
     }
     return fail(EXIT_USAGE, "usage: edgevision arch %s", s.usage);
 }

@@ -9,8 +9,9 @@
 
 const char *const prune_units[] = {"",   "parameters", "macs", "file-bytes", "memory", "ms",
                                    "channels"};
-const char *const prune_criteria[] = {"default", "l1",   "l2",   "norm",       "taylor", "taylor-gate",
-                                      "fpgm",    "lamp", "activation", "zeros", "random", NULL};
+const char *const prune_criteria[] = {"default",     "l1",   "l2",   "norm",       "taylor",
+                                      "taylor-gate", "fpgm", "lamp", "activation", "zeros",
+                                      "random",      NULL};
 static const char *const scopes[] = {"global", "local", NULL};
 static const char *const depths[] = {"none", "also", "only", NULL};
 static const char *const schedules[] = {"default", "one-shot", "linear", "cubic", "cosine", NULL};
@@ -52,7 +53,8 @@ static int read_goal(pruning *p)
         }
         if (!read_amount(value, &x, &share) || x <= 0 || (share && x > 1)) {
             return fail(EXIT_USAGE, "--%s %s: must be a share of what the model has (25%%) or a "
-                                    "number above 0 (100000, 100k, 1.5M)", prune_units[unit], value);
+                                    "number above 0 (100000, 100k, 1.5M)",
+                        prune_units[unit], value);
         }
         p->goal.unit = unit;
         if (share) {
@@ -323,15 +325,16 @@ int verb_prune(int argc, char **argv)
         {"out", 'o', OPTION_TEXT, &p.out, "FILE", "the smaller model (ONNX)", 0, 0, NULL},
         {NULL, 0, OPTION_HEADING, NULL, NULL, "how small (one of these):", 0, 0, NULL},
         {"macs", 0, OPTION_TEXT, &p.goals[EV_UNIT_MACS], "GOAL", goal, 0, 0, NULL},
-        {"parameters", 0, OPTION_TEXT, &p.goals[EV_UNIT_PARAMETERS], "GOAL", "the same", 0, 0, NULL},
+        {"parameters", 0, OPTION_TEXT, &p.goals[EV_UNIT_PARAMETERS], "GOAL", "the same", 0, 0,
+         NULL},
         {"ms", 0, OPTION_TEXT, &p.goals[EV_UNIT_MS], "GOAL",
          "milliseconds for a picture, measured here and now", 0, 0, NULL},
         {"file-bytes", 0, OPTION_TEXT, &p.goals[EV_UNIT_FILE_BYTES], "GOAL", "of the ONNX file", 0,
          0, NULL},
         {"memory", 0, OPTION_TEXT, &p.goals[EV_UNIT_MEMORY_BYTES], "GOAL", "bytes of a session", 0,
          0, NULL},
-        {"channels", 0, OPTION_TEXT, &p.goals[EV_UNIT_CHANNELS], "GOAL", "of layers that can shrink",
-         0, 0, NULL},
+        {"channels", 0, OPTION_TEXT, &p.goals[EV_UNIT_CHANNELS], "GOAL",
+         "of layers that can shrink", 0, 0, NULL},
         {"accuracy-floor", 0, OPTION_TEXT, &p.floor_text, "X",
          "never below this (0.9) or so much lower (-0.01);\nwithout a goal: as small as it allows",
          0, 0, NULL},
@@ -363,8 +366,8 @@ int verb_prune(int argc, char **argv)
         {"schedule", 0, OPTION_CHOICE, &p.schedule, "NAME",
          "one-shot, linear, cubic or cosine (default cubic)", 0, 0, schedules},
         {"steps", 0, OPTION_INT, &p.steps, "N", "on the way to the goal", 1, 10000, NULL},
-        {"step-epochs", 0, OPTION_INT, &p.step_epochs, "N", "of fine-tuning after each step", 0, 1e6,
-         NULL},
+        {"step-epochs", 0, OPTION_INT, &p.step_epochs, "N", "of fine-tuning after each step", 0,
+         1e6, NULL},
         {"epochs", 0, OPTION_INT, &p.epochs, "N", "of fine-tuning after the last", 0, 1e6, NULL},
         {"distill", 0, OPTION_REAL, &p.distill, "X",
          "share of the loss that is the old model's opinion", 0, 1, NULL},
@@ -392,7 +395,8 @@ int verb_prune(int argc, char **argv)
         {NULL, 0, OPTION_HEADING, NULL, NULL, "else:", 0, 0, NULL},
         {"force", 0, OPTION_FLAG, &p.force, NULL, "replace FILE if it exists", 0, 0, NULL},
         {"seed", 0, OPTION_SEED, &p.seed, "N", "same seed, same model", 0, 0, NULL},
-        {"threads", 0, OPTION_INT, &p.threads, "N", "0: all cores; changes no result", 0, 256, NULL},
+        {"threads", 0, OPTION_INT, &p.threads, "N", "0: all cores; changes no result", 0, 256,
+         NULL},
         {"timed-threads", 0, OPTION_INT, &p.timed_threads, "N", "of runs that are timed", 1, 256,
          NULL},
         {"json", 0, OPTION_FLAG, &p.json, NULL, "the result as JSON", 0, 0, NULL},
@@ -401,8 +405,8 @@ int verb_prune(int argc, char **argv)
     syntax s = {.verb = "prune", .usage = "MODEL -o SMALLER.onnx GOAL [--data DATA] [options]",
                 .purpose = "Make a model really smaller: channels go (and layers, with --depth), "
                            "what is left is\nfine-tuned.  MODEL: an ONNX file or a run folder.  "
-                           "Without --data channels go by weights\nalone, at once, and nobody looks "
-                           "at the accuracy.",
+                           "Without --data channels go by weights\nalone, at once, and nobody "
+                           "looks at the accuracy.",
                 .options = table, .n_options = N_OPTIONS(table), .min_rest = 1, .max_rest = 1,
                 .examples = "  edgevision prune runs/a -o small.onnx --macs 25% --data runs/a\n"
                             "  edgevision prune m.onnx -o fast.onnx --ms 2.5 --data pictures/ "

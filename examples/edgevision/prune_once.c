@@ -304,7 +304,8 @@ int prune_sensitivity(pruning *p)
     text_add(&s.csv, "group,layer,channels,share,loss,accuracy\n");
     ev_status status = score(p, pruner);
     if (status == EV_OK) {
-        status = ev_pruner_sensitivity(pruner, p->parts[PART_VALID], shares, N_SHARES, on_point, &s);
+        status = ev_pruner_sensitivity(pruner, p->parts[PART_VALID], shares, N_SHARES, on_point,
+                                       &s);
     }
     clear_bar();
     if (status == EV_ERR_CANCELLED && caught_signal()) {
