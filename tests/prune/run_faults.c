@@ -138,9 +138,66 @@ START_TEST(each_allocation)
 }
 END_TEST
 
+/* A disk that fails at some call: the run says so, and goes on from what is there to the end that
+ * it would have come to.  Removing may fail unnoticed. */
+START_TEST(each_file_call)
+{
+    static const int32_t kinds[] = {T_FILE_OPEN, T_FILE_WRITE, T_FILE_SYNC, T_FILE_RENAME};
+    char folder[T_PATH];
+    uint32_t want = 0;
+    for (long k = 0; k < 40; k = k == 0 ? 1 : k + 2) {
+        rc_job j;
+        ev_model *out = NULL;
+        t_hooks h = {.fail_kind = kinds[_i], .fail_call = k};
+        ev_context *c = t_context(&h, 1);
+        rc_usual(&j)->o.n_steps = 2;
+        j.o.final_epochs = 1;
+        j.o.no_controls = 0;
+        j.o.folder = folder;
+        t_folder(folder);
+        ev_status status = ev_prune_run(c, rc_trained, rc_train, rc_valid, &j.o, &out, NULL);
+        bool failed = status != EV_OK;
+        ck_assert_msg(!failed || status == EV_ERR_IO, "%ld: %s", k, ev_last_error());
+        ck_assert(!failed || out == NULL);
+        if (failed)
+            t_ok(ev_prune_run(c, rc_trained, rc_train, rc_valid, &j.o, &out, NULL));
+        want = k == 0 ? rc_crc(out) : want;
+        ck_assert_uint_eq(rc_crc(out), want);
+        ev_model_destroy(out);
+        ev_context_destroy(c);
+        ck_assert_int_eq(h.n_live, 0);
+        t_folder_remove(folder);
+        if (k > 0 && h.n_calls[kinds[_i]] < k)
+            break;
+    }
+}
+END_TEST
+
+/* What cannot be leaves a folder as it was. */
+START_TEST(nothing_is_overwritten)
+{
+    char folder[T_PATH], path[T_PATH];
+    rc_job j;
+    size_t n = 0;
+    t_folder(folder);
+    t_write(t_path(path, folder, "model.onnx"), "mine", 4);
+    rc_usual(&j)->o.folder = folder;
+    j.o.goal.ratio = 1e-4;
+    refused(&j.o, rc_trained, rc_train, EV_ERR_GOAL, "conv2");
+    char *text = t_read(path, &n);
+    ck_assert_str_eq(text, "mine");
+    free(text);
+    ck_assert(!t_exists(t_path(path, folder, "state.safetensors")));
+    ck_assert(!t_exists(t_path(path, folder, "report.json")));
+    t_folder_remove(folder);
+}
+END_TEST
+
 void rc_add_faults(TCase *c)
 {
     tcase_add_test(c, bad_options);
     tcase_add_test(c, bad_models);
+    tcase_add_test(c, nothing_is_overwritten);
+    tcase_add_loop_test(c, each_file_call, 0, 4);
     tcase_add_test(c, each_allocation);
 }
