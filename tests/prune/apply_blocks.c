@@ -243,6 +243,6 @@ void add_block_tests(Suite *s, bool many)
     tcase_add_test(c, residual_blocks);
     tcase_add_test(c, layer_blocks);
     tcase_add_test(c, blocks_that_redraw);
-    tcase_add_loop_test(c, random_blocks, 0, (many ? 1000 : 200) / GROUP);
+    tcase_add_loop_test(c, random_blocks, 0, (many ? 2000 : 200) / GROUP);
     suite_add_tcase(s, c);
 }

@@ -181,7 +181,7 @@ int main(void)
     const char *all = getenv("EV_RUN_ALL");
     bool many = all != NULL && strcmp(all, "1") == 0;
     tcase_set_timeout(c, 300);
-    tcase_add_loop_test(c, random_nets, 0, (many ? 4000 : 500) / GROUP);
+    tcase_add_loop_test(c, random_nets, 0, (many ? 10000 : 1000) / GROUP);
     suite_add_tcase(s, c);
     add_block_tests(s, many);
     c = tcase_create("rest");
