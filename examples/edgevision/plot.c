@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "plot.h"
+#include "prune_page.h"
 
 /* Start of every script: the report's page gives text and frame its own colours. */
 void plot_begin(text *t, const char *out, int width, int height)
@@ -152,13 +153,17 @@ int verb_plot(int argc, char **argv)
                 .purpose = "Draw RUN/plots/loss.svg, accuracy.svg and confusion.svg with the "
                            "program gnuplot; scripts and\nnumbers stay beside them.  Of the folder "
                            "of a sweep: figure5.svg (accuracy over\nparameters) and figure6.svg "
-                           "(seconds over parameters); of tune: figure7.svg\n(confusion matrix).",
+                           "(seconds over parameters); of tune: figure7.svg\n(confusion matrix); "
+                           "of prune: ms.svg and macs.svg (accuracy over them).",
                 .min_rest = 1, .max_rest = 1};
     int code = options_parse(&s, argc, argv);
     if (code) {
         return code == 1 ? 0 : code;
     }
     char path[PATH_SIZE];
+    if (is_prune_run(s.files[0])) {
+        return draw_prune_plots(s.files[0]);
+    }
     return file_exists(path_join(path, s.files[0], "results.csv")) ? draw_table_plots(s.files[0])
                                                                    : draw_plots(s.files[0]);
 }

@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "prune_page.h"
+
 const char *report_value(const report *r, const char *key)
 {
     static char values[8][512];
@@ -147,7 +149,8 @@ int verb_report(int argc, char **argv)
     syntax s = {.verb = "report", .usage = "RUN [-o report.html]",
                 .purpose = "One HTML page about a training run: accuracy per class, confusion "
                            "matrix, curves, pictures\nwith what the model said, layers, times and "
-                           "options.  It needs no other file.",
+                           "options; or about a run of edgevision prune: before "
+                           "and after, controls, steps.\nIt needs no other file.",
                 .options = table, .n_options = N_OPTIONS(table), .min_rest = 1, .max_rest = 1};
     ev_context *ctx = NULL;
     int code = options_parse(&s, argc, argv);
@@ -157,7 +160,8 @@ int verb_report(int argc, char **argv)
     code = open_context(1, &ctx);
     if (!code) {
         const char *page = out ? out : path_join(path, s.files[0], "report.html");
-        code = write_report(ctx, s.files[0], page);
+        code = is_prune_run(s.files[0]) ? write_prune_report(ctx, s.files[0], page)
+                                        : write_report(ctx, s.files[0], page);
         ev_context_destroy(ctx);
         if (!code) {
             note("the report: %s", page);
