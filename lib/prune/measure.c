@@ -146,7 +146,7 @@ static int32_t find_node(const evi_tally *t, const char *path)
 {
     for (int32_t m = t->n_models - 1; m >= 0; m--) {
         const ev_model *model = t->pruner->groups.models[m];
-        for (int32_t i = 0; i < model->n_nodes; i++)
+        for (int32_t i = 0; i < t->first_node[m + 1] - t->first_node[m]; i++)
             if (m == t->n_models - 1 ? strcmp(path, model->nodes[i].name) == 0
                                      : ends_with(path, model->nodes[i].name))
                 return t->first_node[m] + i;

@@ -142,7 +142,7 @@ static void add_rows(listing *l)
 {
     const evi_tally *t = l->plan->tally;
     for (int32_t m = 0; m < t->n_models; m++)
-        for (int32_t i = 0; i < t->pruner->groups.models[m]->n_nodes; i++) {
+        for (int32_t i = 0; i < t->first_node[m + 1] - t->first_node[m]; i++) {
             row r;
             if (!make_row(l, m, i, &r))
                 continue;

@@ -180,14 +180,15 @@ void evi_tally_sum(const evi_tally *t, evi_sums *out)
     *out = (evi_sums){0};
     for (int32_t m = 0; m < t->n_models; m++) {
         const ev_model *model = t->pruner->groups.models[m];
-        for (int32_t v = 0; v < model->n_values; v++) {
+        /* what was drawn since the plan was made does not count */
+        for (int32_t v = 0; v < t->first_value[m + 1] - t->first_value[m]; v++) {
             if (model->values[v].kind != EVI_VALUE_PARAM)
                 continue;
             int64_t n = evi_shape_count(&t->now[t->first_value[m] + v]);
             out->elements += n;
             out->parameters += model->store->params[model->values[v].index].trainable ? n : 0;
         }
-        for (int32_t i = 0; i < model->n_nodes; i++)
+        for (int32_t i = 0; i < t->first_node[m + 1] - t->first_node[m]; i++)
             out->macs += (double)t->n_calls[m] * evi_tally_macs(t, m, i, false);
     }
 }
