@@ -149,21 +149,19 @@ static void ln_backward(evi_step *s)
         evi_for_ranges(s->crew, size, COLUMNS, back_columns, s);
 }
 
+/* All of a row meet in its mean and variance, so the row is left as it is. */
 static void ln_channels(const evi_attrs *a, const evi_edge *in, int32_t n_in, const evi_edge *out,
                         int32_t n_out, evi_coupling *c)
 {
-    int32_t axis = 0, rank = in[0].shape.rank;
-    evi_axis(a->axis, rank, &axis);
-    for (int32_t d = 1; d < rank; d++) {
-        int64_t size = in[0].shape.dim[d];
+    int32_t axis = 0;
+    (void)n_in;
+    evi_axis(a->axis, in[0].shape.rank, &axis);
+    for (int32_t d = 1; d < axis; d++) {
         int32_t set = evi_couple_set(c);
-        evi_couple(c, set, 0, d, 0, size, 1);
-        evi_couple(c, set, ~0, d, 0, size, 1);
-        for (int32_t i = 1; i < n_in && d >= axis; i++)
-            if (evi_edge_has(in, n_in, i) && in[i].shape.rank == rank - axis)
-                evi_couple(c, set, i, d - axis, 0, size, 1);
-        for (int32_t i = 1; i < n_out && d < axis; i++)
-            evi_couple(c, set, ~i, d, 0, out[i].shape.dim[d], 1);
+        evi_couple(c, set, 0, d, 0, in[0].shape.dim[d], 1);
+        for (int32_t i = 0; i < n_out; i++)
+            if (out[i].type != 0)
+                evi_couple(c, set, ~i, d, 0, out[i].shape.dim[d], 1);
     }
 }
 

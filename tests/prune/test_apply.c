@@ -117,6 +117,33 @@ START_TEST(computed_shape)
 }
 END_TEST
 
+/* Channels that meet in one sum stay all: without one the others would change.  Those of other axes
+ * may go. */
+START_TEST(meeting_channels)
+{
+    static const char *const names[] = {"layer_norm", "softmax", "log_softmax"};
+    ev_context *ctx = t_context(NULL, 1);
+    for (int32_t i = 0; i < 6; i++) {
+        subject s = {.ctx = ctx, .dims = {1, 3, 8, 8}};
+        const int64_t any[4] = {-1, 3, 8, 8};
+        ev_value x;
+        evi_attrs a;
+        evi_attrs_default(&a);
+        a.axis = i < 3 ? 1 : 2 + i % 2;
+        t_ok(ev_model_create(ctx, &s.model));
+        t_ok(ev_model_input(s.model, "image", EV_TYPE_FLOAT32, 4, any, &x));
+        t_ok(ev_model_conv2d(s.model, x, 6, 3, NULL, &x));
+        t_ok(evi_model_add(s.model, evi_op_find(names[i % 3]), &a, NULL, &x, 1, &x, 1));
+        t_ok(ev_model_conv2d(s.model, x, 2, 3, NULL, &x));
+        t_ok(ev_model_output(s.model, "numbers", x));
+        t_ok(ev_model_init(s.model, 3));
+        one_model(&s, 9);
+        ck_assert_msg((s.n_gone == 0) == (i < 3), "%s, axis %d", names[i % 3], (int)a.axis);
+    }
+    ev_context_destroy(ctx);
+}
+END_TEST
+
 /* ---- no memory ------------------------------------------------------------------------------- */
 
 static ev_status apply_once(ev_context *ctx, void *arg)
@@ -186,6 +213,7 @@ int main(void)
     add_block_tests(s, many);
     c = tcase_create("rest");
     tcase_add_loop_test(c, computed_shape, 0, 2);
+    tcase_add_test(c, meeting_channels);
     tcase_add_test(c, no_memory);
     tcase_add_test(c, stale);
     suite_add_tcase(s, c);
