@@ -6,6 +6,8 @@
 #include "apply_case.h"
 #include "random_nets.h"
 
+#include <edgevision/zoo.h>
+
 /* As loaded from a file, whose graph says the same in ONNX's words. */
 static void reload(subject *s)
 {
@@ -144,6 +146,44 @@ START_TEST(meeting_channels)
 }
 END_TEST
 
+/* Weights that lie in a file: those of which nothing goes stay there, the file is only read. */
+START_TEST(mapped)
+{
+    ev_context *ctx = t_context(NULL, 2);
+    subject s = {.ctx = ctx, .dims = {1, 3, 32, 32}, .state = 12};
+    char dir[T_PATH], path[T_PATH];
+    ev_zoo_options o;
+    ev_model *drawn = NULL, *small = NULL;
+    EV_OPTIONS_INIT(&o);
+    o.width = o.height = 32;
+    t_folder(dir);
+    t_path(path, dir, "model.onnx");
+    t_ok(ev_zoo_create(ctx, "resnet20", &o, &drawn));
+    t_ok(ev_model_init(drawn, 6));
+    t_ok(ev_model_save(drawn, path));
+    ev_model_destroy(drawn);
+    t_ok(ev_model_load(ctx, path, NULL, &s.model));
+    t_ok(ev_model_seal(s.model));
+    subject_look(&s);
+    t_ok(evi_prune_apply(&s.p, s.keep, NULL, 1, &small));
+    subject_same_file(small, s.model, 0);
+    ev_model_destroy(small);
+    subject_choose(&s);
+    t_ok(evi_prune_apply(&s.p, s.keep, NULL, 1, &small));
+    ck_assert_ptr_null(s.model->store->weights);
+    ck_assert_ptr_nonnull(s.model->store->map);
+    ev_model *zeroed = subject_without(&s);
+    subject_same(&s, small, zeroed, 1e-5, "from a file", 0);
+    subject_gradients_flow(&s, small, 0);
+    ev_model_destroy(zeroed);
+    subject_end(&s);
+    t_folder_remove(dir);
+    t_ok(ev_model_init(small, 8)); /* weights of its own */
+    ev_model_destroy(small);
+    ev_context_destroy(ctx);
+}
+END_TEST
+
 /* ---- no memory ------------------------------------------------------------------------------- */
 
 static ev_status apply_once(ev_context *ctx, void *arg)
@@ -214,6 +254,7 @@ int main(void)
     c = tcase_create("rest");
     tcase_add_loop_test(c, computed_shape, 0, 2);
     tcase_add_test(c, meeting_channels);
+    tcase_add_test(c, mapped);
     tcase_add_test(c, no_memory);
     tcase_add_test(c, stale);
     suite_add_tcase(s, c);
