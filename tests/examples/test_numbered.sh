@@ -47,6 +47,12 @@ start 2 03_classify
 if [ -x "$programs/04_train" ]; then
     start 0 04_train
     says "04 learns" '^test accuracy \(9[5-9]\|100\).*98 parameters'
+    start 0 06_prune
+    says "06 groups" 'an output of the model$'
+    says "06 steps" '^step 3 of 3: '
+    says "06 has the controls" '^by chance .*[01]\.[0-9]'
+    says "06 is smaller" '^multiply-adds .* 0\.2[0-5][0-9]*$'
+    says "06 still knows" 'test accuracy .* \(9[0-9]\|100\)[.0-9]* % after'
     start 0 07_tune
     says "07 tries" '^rate 0.001 *dropout 0 .*validation accuracy'
     says "07 keeps the best" '  best$'
