@@ -132,7 +132,7 @@ void evi_redraw_fans(const evi_redraw *r, int32_t value, evi_param *p)
     double in = (double)p->fan_in, out = (double)p->fan_out;
     const evi_node *node = first_reader(r->old, value, &operand);
     const char *name = node == NULL || node->op == NULL ? "" : node->op->name;
-    double share[EV_MAX_RANK];
+    double share[EV_MAX_RANK] = {0};
     for (int32_t d = 0; d < now->rank; d++)
         share[d] = old->dim[d] > 0 ? (double)now->dim[d] / (double)old->dim[d] : 1;
     if (now->rank == 1) {

@@ -83,7 +83,6 @@ static void fix_reshape(const evi_redraw *r, const evi_node *node, evi_attrs *a,
         return;
     if (!evi_shape_equal(x, &from)) {
         absorb(x, &list, a->allow_zero != 0);
-        memcpy(&want, x, sizeof(want)); /* only its first size is looked at */
     } else {
         for (int32_t i = 0; i < list.n; i++) {
             int64_t v = list.v[i];
@@ -94,7 +93,7 @@ static void fix_reshape(const evi_redraw *r, const evi_node *node, evi_attrs *a,
     }
     if (memcmp(&list, &given, sizeof(list)) == 0)
         return;
-    if (computed && !a->allow_zero && want.rank > 0 && list.v[0] == x->dim[0])
+    if (computed && !a->allow_zero && list.n > 0 && x->rank > 0 && list.v[0] == x->dim[0])
         list.v[0] = 0; /* the batch */
     a->list = list;
     *n_in = 1;
