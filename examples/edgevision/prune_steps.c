@@ -178,12 +178,16 @@ static int choose_folder(pruning *p)
 static int judge(pruning *p)
 {
     ev_model *both[] = {p->model, p->smaller};
+    ev_evaluate_options o;
+    EV_OPTIONS_INIT(&o);
+    o.batch_size = p->batch;
+    o.no_items = 1;
     for (int i = 0; i < 2 && p->parts[PART_TEST]; i++) {
         ev_metrics *m = NULL;
         if (!both[i] || ev_dataset_size(p->parts[PART_TEST]) == 0) {
             continue;
         }
-        ev_status status = ev_evaluate(p->ctx, both[i], p->parts[PART_TEST], NULL, &m);
+        ev_status status = ev_evaluate(p->ctx, both[i], p->parts[PART_TEST], &o, &m);
         if (status != EV_OK) {
             return fail_status(EXIT_DATA, status, NULL);
         }
@@ -256,9 +260,27 @@ static int finish(pruning *p, bool met)
     return code ? code : deliver(p, met);
 }
 
+static const char *remedy(ev_status status)
+{
+    const char *line = ev_last_error();
+    if (status == EV_ERR_DIVERGED) {
+        return "try a lower --lr";
+    }
+    if (strstr(line, "protected_layers")) {
+        return "edgevision inspect lists the layers";
+    }
+    if (status == EV_ERR_SHAPE && strstr(line, "one per row")) {
+        return "the model takes a fixed number of pictures; give that as --batch";
+    }
+    if (strstr(line, "is of a run with") ||
+        (strstr(line, ".safetensors") && strstr(line, "damaged"))) {
+        return "another --run folder, or remove this one to begin anew";
+    }
+    return NULL;
+}
+
 static int failed(pruning *p, ev_status status)
 {
-    bool other = strstr(ev_last_error(), "is of a run with") != NULL;
     if (status == EV_ERR_CANCELLED && caught_signal()) {
         save_json(p, "stopped");
         fail(0, "stopped; what was reached is in %s. The same command goes on:\n%s", p->folder,
@@ -272,12 +294,7 @@ static int failed(pruning *p, ev_status status)
                            "--protect, a smaller --min-width or --depth also may help; nothing was "
                            "written");
     }
-    return fail_status(status == EV_ERR_FORMAT ? EXIT_MODEL : EXIT_DATA, status,
-                       other ? "another --run folder, or remove this one to begin anew"
-                       : status == EV_ERR_DIVERGED ? "try a lower --lr"
-                       : strstr(ev_last_error(), "protected_layers")
-                           ? "edgevision inspect lists the layers"
-                                                   : NULL);
+    return fail_status(status == EV_ERR_FORMAT ? EXIT_MODEL : EXIT_DATA, status, remedy(status));
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */

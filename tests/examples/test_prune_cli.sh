@@ -97,7 +97,9 @@ check "... names the least" says 'at the least'
 check "model that is not there" exits 6 prune nowhere.onnx --groups
 check "data that is not there" exits 6 prune a -o x.onnx --macs 50% --data nowhere
 mkdir -p cats/cat cats/dog
-for class in cat dog; do cp $(find pictures -name '*.jpg' | head -n 8) cats/$class/; done
+for class in cat dog; do
+    find pictures -name '*.jpg' | head -n 8 | while read -r file; do cp "$file" cats/$class/; done
+done
 check "classes that the model has not" exits 3 prune a -o x.onnx --macs 50% --data cats
 check "... says which it has" says 'bicyclist, dog_walker, empty, pedestrian'
 check "none of it left anything" [ ! -e x.onnx ]
