@@ -221,11 +221,11 @@ START_TEST(built_without_training)
     for (int32_t i = 0; is_destroy(f) && i < f->n; i++)
         a[i].p = NULL;
     api_slot result = call(f, a, &b);
-    bool trains = strncmp(f->name, "ev_trainer_", 11) == 0 || strcmp(f->name, "ev_evaluate") == 0 ||
-                  strncmp(f->name, "ev_metrics_", 11) == 0 ||
-                  strncmp(f->name, "ev_pruner_", 10) == 0 ||
-                  strncmp(f->name, "ev_cyclegan_", 12) == 0 ||
-                  strcmp(f->name, "ev_model_pixel_options") == 0;
+    bool trains =
+        strncmp(f->name, "ev_trainer_", 11) == 0 || strcmp(f->name, "ev_evaluate") == 0 ||
+        strncmp(f->name, "ev_metrics_", 11) == 0 || strncmp(f->name, "ev_dataset_", 11) == 0 ||
+        strncmp(f->name, "ev_loader_", 10) == 0 || strncmp(f->name, "ev_pruner_", 10) == 0 ||
+        strncmp(f->name, "ev_cyclegan_", 12) == 0 || strcmp(f->name, "ev_model_pixel_options") == 0;
     if (f->returns == API_STATUS)
         ck_assert_msg(result.i32 == (trains ? EV_ERR_UNSUPPORTED : EV_OK), "%s: %s: %s", f->name,
                       ev_status_name(result.i32), ev_last_error());
