@@ -32,6 +32,20 @@ def middle(state, side, key):
     return statistics.median(values) if values else None
 
 
+FAR_NS = 100  # a word takes longer from core to core than within one chip's cache
+
+
+def by_distance(state):
+    """Median ratio of pairs whose cores were near, and far; told when both were seen."""
+    text = []
+    for name, far in (("near", False), ("far", True)):
+        r = [p["peer"][state["key"]] / p["ours"][state["key"]] for p in state.get("pairs", [])
+             if "handoff_ns" in p and (p["handoff_ns"] > FAR_NS) == far]
+        if r:
+            text.append("%s %.2f of %d" % (name, statistics.median(r), len(r)))
+    return ", ".join(text) if len(text) == 2 else text[0].split()[0] if text else ""
+
+
 def in_words(state):
     if "solo" in state:
         return "done"
@@ -65,6 +79,9 @@ def line(state):
     if modes:
         start = start.rstrip() + " (%s) " % ", ".join(modes)
     short = " (%s)" % state["note"] if state.get("note") else ""
+    distance = by_distance(state)
+    if distance:
+        short += " (cores: %s)" % distance
     if state.get("error"):
         short += " (stopped: %s)" % state["error"]
     share = middle(state, "ours", "share")
@@ -87,12 +104,12 @@ def pair_tables(states):
 
 def machine_table(states):
     out = ("| threads | kernels | multiply-add peak, GFLOP/s | read, GB/s: 16 KiB each | 512 KiB | "
-           "8 MiB | 256 MiB |\n|---|---|---|---|---|---|---|\n")
+           "8 MiB | 256 MiB | core to core, ns |\n|---|---|---|---|---|---|---|---|\n")
     found = [s["solo"][-1] for s in states if s["name"].startswith("machine.") and s.get("solo")]
     for m in found:
-        out += "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f |\n" % (
+        out += "| %d | %s | %.0f | %.0f | %.0f | %.0f | %.0f | %s |\n" % (
             m["threads"], m["kernels"], m["peak_gflops"], m["l1_gb_per_s"], m["l2_gb_per_s"],
-            m["l3_gb_per_s"], m["memory_gb_per_s"])
+            m["l3_gb_per_s"], m["memory_gb_per_s"], number(m.get("handoff_ns") or None))
     return out if found else "not measured yet\n"
 
 

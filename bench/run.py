@@ -123,14 +123,25 @@ def choose_modes(row, state):
     return [mode for mode in row.modes if probe[mode] <= 1.1 * best]
 
 
-def one_pair(row, modes):
+def handoff(o, threads):
+    """Nanoseconds that a word takes from core to core at this moment (see bench/machine)."""
+    return one([o.program("machine"), "--threads", str(threads), "--seconds", "0.02",
+                "--json"])["handoff_ns"]
+
+
+def one_pair(o, row, modes):
+    """With several threads the distance of their cores, which a host may change, is told too."""
+    before = handoff(o, row.threads) if row.threads > 1 else None
     ours = one(row.ours)
     theirs = []
     for mode in modes:
         result = one(row.modes[mode])
         result["mode"] = mode
         theirs.append(result)
-    return {"ours": ours, "peer": min(theirs, key=lambda r: r[row.key])}
+    pair = {"ours": ours, "peer": min(theirs, key=lambda r: r[row.key])}
+    if before is not None:
+        pair["handoff_ns"] = max(before, handoff(o, row.threads))
+    return pair
 
 
 def load_state(path, again):
@@ -170,7 +181,7 @@ def run_row(o, row):
             modes = choose_modes(row, state)
             store_state(path, state)
             while len(state.setdefault("pairs", [])) < wanted:
-                state["pairs"].append(one_pair(row, modes))
+                state["pairs"].append(one_pair(o, row, modes))
                 store_state(path, state)
     except Failed as e:
         state["error"] = str(e)

@@ -3,6 +3,9 @@
  * start and end inverted; "123456789" gives 0xe3069283. */
 #include "base/base.h"
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 #include <string.h>
 
 /* clang-format off */
@@ -69,8 +72,8 @@ uint32_t evi_crc32c(uint32_t crc, const void *from, uint64_t n_bytes)
 {
     crc = ~crc;
 #if defined(__x86_64__)
-    __builtin_cpu_init();
-    if (__builtin_cpu_supports("sse4.2"))
+    uint32_t a, b, c, d;
+    if (n_bytes >= 64 && __get_cpuid(1, &a, &b, &c, &d) && (c & bit_SSE4_2) != 0)
         return ~crc_words(crc, from, n_bytes);
 #endif
     return ~crc_bytes(crc, from, n_bytes);

@@ -235,6 +235,8 @@ static ev_status world_data(api_world *w)
     o.batch_size = 1;
     o.n_threads = -1;
     TRY(ev_image_create(w->ctx, 8, 8, EV_PIXEL_RGB, &w->image));
+    if (api_no_training())
+        return EV_OK;
     TRY(ev_dataset_create(w->ctx, 2, w->names, &w->fresh));
     TRY(ev_dataset_read_manifest(w->ctx, w->manifest_path, NULL, &w->listed));
     return ev_loader_create(w->ctx, w->listed, &o, &w->loader);

@@ -156,6 +156,16 @@ static inline float v_sum(vf v)
 
     return vget_lane_f32(h, 0) + vget_lane_f32(h, 1);
 }
+/* out[i] = v_sum(v[i]) */
+static inline void v_sum4(const vf *v, float *out)
+{
+    const float32x4_t ab = vaddq_f32(vcombine_f32(vget_low_f32(v[0]), vget_low_f32(v[1])),
+                                     vcombine_f32(vget_high_f32(v[0]), vget_high_f32(v[1])));
+    const float32x4_t cd = vaddq_f32(vcombine_f32(vget_low_f32(v[2]), vget_low_f32(v[3])),
+                                     vcombine_f32(vget_high_f32(v[2]), vget_high_f32(v[3])));
+
+    vst1q_f32(out, vpaddq_f32(ab, cd));
+}
 static inline void v_unzip(vf a, vf b, vf *even, vf *odd)
 {
     *even = vuzp1q_f32(a, b);

@@ -94,7 +94,8 @@ static void k_copy_rows(int64_t m, int64_t n, const float *x, int64_t ldx, float
 
 /* Four rows by four columns at a time; eight rows by whole vectors, which uses each cache line of x
  * once, where there is such a word. */
-static void k_transpose(int64_t m, int64_t n, const float *x, int64_t ldx, float *y, int64_t ldy)
+static NOINLINE void k_transpose(int64_t m, int64_t n, const float *x, int64_t ldx, float *y,
+                                 int64_t ldy)
 {
     const int64_t m4 = m / 4 * 4, n4 = n / 4 * 4;
     int64_t m8 = 0, wide = 0;

@@ -43,7 +43,10 @@ static void k_norm_sums(int64_t n, const float *dy, const float *x, const evk_no
 
             (void)tail;
             while (i + 4 * VL <= end) {
-                UNROLL for (int q = 0; q < 4; q++, i += VL) STEP(q);
+                STEP(0); i += VL;
+                STEP(1); i += VL;
+                STEP(2); i += VL;
+                STEP(3); i += VL;
             }
             for (; i + VL <= end; i += VL)
                 STEP(0);

@@ -9,8 +9,12 @@
 
 #if defined(__clang__)
 #define UNROLL _Pragma("clang loop unroll(full)")
+#define ROLLED _Pragma("clang loop unroll(disable)")
+#define NOINLINE __attribute__((noinline))
 #else
 #define UNROLL _Pragma("GCC unroll 8")
+#define NOINLINE __attribute__((noinline, noclone))
+#define ROLLED _Pragma("GCC unroll 1") /* where full unrolling brings length, not speed */
 #endif
 #define INLINE static inline __attribute__((always_inline))
 
@@ -18,16 +22,11 @@
 #define MAX_N 6
 
 /* m and n are constants where this is inlined, so that sum[][] lives in registers. */
-INLINE void tile_run(const evk_tile *t, const int m, const int n, const int full)
+INLINE void tile_sums(const evk_tile *t, const int m, const int n, const int full, vt tail,
+                      vf (*sum)[MAX_N])
 {
-    const vt tail = v_tail(full ? VL : t->n - (n - 1) * VL);
     const float *a = t->a, *b = t->b;
-    vf sum[MAX_M][MAX_N];
 
-    UNROLL for (int i = 0; i < m; i++) {
-        UNROLL for (int j = 0; j < n; j++)
-            sum[i][j] = v_zero();
-    }
     for (int64_t p = 0; p < t->k; p++) {
         const float *row = b + t->off[p];
         vf bv[MAX_N];
@@ -43,6 +42,26 @@ INLINE void tile_run(const evk_tile *t, const int m, const int n, const int full
         }
         a += t->a_step;
     }
+}
+
+INLINE void tile_run(const evk_tile *t, const int m, const int n)
+{
+    const vt tail = v_tail(t->n - (n - 1) * VL);
+#ifdef TILE_TAIL_APART
+    const int full = t->n == n * VL;
+#else
+    const int full = 0;
+#endif
+    vf sum[MAX_M][MAX_N];
+
+    UNROLL for (int i = 0; i < m; i++) {
+        UNROLL for (int j = 0; j < n; j++)
+            sum[i][j] = v_zero();
+    }
+    if (full)
+        tile_sums(t, m, n, 1, tail, sum);
+    else
+        tile_sums(t, m, n, 0, tail, sum);
     /* Copies: the compiler must assume that a store to c could change *t. */
     const int32_t flags = t->flags;
     const float *bias = t->bias;
@@ -77,6 +96,42 @@ INLINE void tile_run(const evk_tile *t, const int m, const int n, const int full
     }
 }
 
+/* The lanes of the m x n sums, together for all shapes. */
+static NOINLINE void dot_end(const evk_dot_tile *t, const vf *sum)
+{
+    const int32_t n = t->n, count = t->m * n;
+    const int add = t->flags & EVK_TILE_ADD;
+    const int64_t on = t->ldc - n; /* from the end of a row to the next */
+    float lanes[MAX_M * MAX_N], *c = t->c;
+
+    for (int32_t q = 0; q < count; q += 4)
+        v_sum4(sum + q, lanes + q);
+    for (int32_t q = 0, j = 0; q < count; q++, c++) {
+        *c = add ? *c + lanes[q] : lanes[q];
+        if (++j == n) {
+            j = 0;
+            c += on;
+        }
+    }
+}
+
+/* One vector of terms, the last of a row with fewer lanes. */
+INLINE void dot_step(const int m, const int n, const int whole, vt tail, int64_t lda,
+                     const float *const *ap, const float *const *bp, vf (*sum)[MAX_N])
+{
+    vf bv[MAX_N];
+
+    UNROLL for (int j = 0; j < n; j++)
+        bv[j] = whole ? v_load(bp[j]) : v_load_t(bp[j], tail);
+    UNROLL for (int i = 0; i < m; i++) {
+        const float *at = ap[i / 3] + i % 3 * lda;
+        const vf av = v_held(whole ? v_load(at) : v_load_t(at, tail));
+
+        UNROLL for (int j = 0; j < n; j++)
+            sum[i][j] = v_fma(av, bv[j], sum[i][j]);
+    }
+}
+
 INLINE void dot_run(const evk_dot_tile *t, const int m, const int n)
 {
     const int64_t whole = t->len / VL * VL;
@@ -86,7 +141,7 @@ INLINE void dot_run(const evk_dot_tile *t, const int m, const int n)
     const int64_t a_next = t->a_plane - (t->rows - 1) * t->a_step;
     const int64_t b_next = t->b_plane - (t->rows - 1) * t->b_step;
     const float *a = t->a, *b = t->b;
-    vf sum[MAX_M][MAX_N];
+    vf sum[MAX_M][MAX_N], all[MAX_M * MAX_N];
 
     UNROLL for (int i = 0; i < m; i++) {
         UNROLL for (int j = 0; j < n; j++)
@@ -102,21 +157,14 @@ INLINE void dot_run(const evk_dot_tile *t, const int m, const int n)
         UNROLL for (int j = 0; j < n; j++)
             bp[j] = b + t->off[j];
         for (int64_t x = whole; x > 0; x -= VL) {
-            vf bv[MAX_N];
-
-            UNROLL for (int j = 0; j < n; j++) {
-                bv[j] = v_load(bp[j]);
+            dot_step(m, n, 1, tail, lda, ap, bp, sum);
+            UNROLL for (int j = 0; j < n; j++)
                 bp[j] += VL;
-            }
-            UNROLL for (int i = 0; i < m; i++) {
-                const vf av = v_held(v_load(ap[i / 3] + i % 3 * lda));
-
-                UNROLL for (int j = 0; j < n; j++)
-                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
-            }
             UNROLL for (int i = 0; i < m; i += 3)
                 ap[i / 3] += VL;
         }
+        if (rest)
+            dot_step(m, n, 0, tail, lda, ap, bp, sum);
         if (++r < t->rows) {
             a += t->a_step;
             b += t->b_step;
@@ -125,54 +173,27 @@ INLINE void dot_run(const evk_dot_tile *t, const int m, const int n)
             a += a_next;
             b += b_next;
         }
-        if (rest) {
-            vf bv[MAX_N];
-
-            UNROLL for (int j = 0; j < n; j++)
-                bv[j] = v_load_t(bp[j], tail);
-            UNROLL for (int i = 0; i < m; i++) {
-                const vf av = v_load_t(ap[i / 3] + i % 3 * lda, tail);
-
-                UNROLL for (int j = 0; j < n; j++)
-                    sum[i][j] = v_fma(av, bv[j], sum[i][j]);
-            }
-        }
     }
-    const int64_t ldc = t->ldc;
-    const int add = t->flags & EVK_TILE_ADD;
-    float *c = t->c;
-
-    UNROLL for (int i = 0; i < m; i++, c += ldc) {
-        UNROLL for (int j = 0; j < n; j++) {
-            const float v = v_sum(sum[i][j]);
-
-            c[j] = add ? c[j] + v : v;
-        }
+    UNROLL for (int i = 0; i < m; i++) {
+        UNROLL for (int j = 0; j < n; j++)
+            all[i * n + j] = sum[i][j];
     }
+    UNROLL for (int q = m * n; q % 4 != 0; q++)
+        all[q] = v_zero();
+    dot_end(t, all);
 }
 
 /* One function per tile shape.  Where a masked load costs a register (TILE_TAIL_APART) the full
- * width has a function of its own. */
-#ifdef TILE_TAIL_APART
-#define TILE(M, N)                                                  \
-    static void tile_##M##x##N(const evk_tile *t)                   \
-    {                                                               \
-        if (t->n == N * VL)                                         \
-            tile_run(t, M, N, 1);                                   \
-        else                                                        \
-            tile_run(t, M, N, 0);                                   \
+ * width has a loop of its own. */
+#define TILE(M, N)                                \
+    static void tile_##M##x##N(const evk_tile *t) \
+    {                                             \
+        tile_run(t, M, N);                        \
     }
-#else
-#define TILE(M, N)                                                  \
-    static void tile_##M##x##N(const evk_tile *t)                   \
-    {                                                               \
-        tile_run(t, M, N, 0);                                       \
-    }
-#endif
-#define DOT(M, N)                                                   \
-    static void dot_##M##x##N(const evk_dot_tile *t)                \
-    {                                                               \
-        dot_run(t, M, N);                                           \
+#define DOT(M, N)                                    \
+    static void dot_##M##x##N(const evk_dot_tile *t) \
+    {                                                \
+        dot_run(t, M, N);                            \
     }
 #define TILE3(M) TILE(M, 1) TILE(M, 2) TILE(M, 3) DOT(M, 1) DOT(M, 2) DOT(M, 3)
 #define TILE6(M) TILE3(M) TILE(M, 4) TILE(M, 5) TILE(M, 6) DOT(M, 4) DOT(M, 5) DOT(M, 6)

@@ -185,7 +185,7 @@ INLINE void wino_store_pooled(const evk_wino_out *s, const vf *y0, const vf *y1,
                               int64_t x)
 {
     const vf left[4] = {y0[0], y0[1], y1[0], y1[1]}, right[4] = {y0[2], y0[3], y1[2], y1[3]};
-    vf o[2], at[2];
+    vf o[2], at[2] = {v_zero(), v_zero()};
 
     v_zip(wino_best(left), wino_best(right), &o[0], &o[1]);
     if (s->where)
@@ -207,46 +207,25 @@ INLINE void wino_store_pooled(const evk_wino_out *s, const vf *y0, const vf *y1,
     }
 }
 
-INLINE void wino_out_run(const evk_wino_out *s, const int pool)
+/* Two rows of outputs. */
+static NOINLINE void wino_out_rows(const evk_wino_out *s, vf (*left)[6], int64_t r, int64_t t)
 {
     const vf bias = v_set(s->bias);
+    vf y[2][4];
 
-    for (int64_t t = 0; t < s->n; t += VL) {
-        const float *m = s->m + t;
-        vf left[4][6], y[4][4];
-
-        if (t + VL <= s->n) {
-            UNROLL for (int c = 0; c < 6; c++) {
-                vf d[6], o[4];
-
-                UNROLL for (int r = 0; r < 6; r++)
-                    d[r] = v_load(m + (6 * r + c) * s->step);
-                wino_out_axis(d, o);
-                UNROLL for (int r = 0; r < 4; r++)
-                    left[r][c] = o[r];
-            }
-        } else {
-            const vt tail = v_tail((int)(s->n - t));
-
-            UNROLL for (int c = 0; c < 6; c++) {
-                vf d[6], o[4];
-
-                UNROLL for (int r = 0; r < 6; r++)
-                    d[r] = v_load_t(m + (6 * r + c) * s->step, tail);
-                wino_out_axis(d, o);
-                UNROLL for (int r = 0; r < 4; r++)
-                    left[r][c] = o[r];
-            }
-        }
-        UNROLL for (int r = 0; r < 4; r++) {
-            wino_out_axis(left[r], y[r]);
-            UNROLL for (int c = 0; c < 4; c++)
-                y[r][c] = v_add(y[r][c], bias);
-            if (!pool && r < s->height)
-                wino_store(s, y[r], s->y + r * s->ldy + 4 * t, s->width - 4 * t);
-            if (pool && r % 2 == 1 && r / 2 < s->height)
-                wino_store_pooled(s, y[r - 1], y[r], r / 2, 2 * t);
-        }
+    UNROLL for (int q = 0; q < 2; q++) {
+        wino_out_axis(left[q], y[q]);
+        UNROLL for (int c = 0; c < 4; c++)
+            y[q][c] = v_add(y[q][c], bias);
+    }
+    if (s->pool) {
+        if (r / 2 < s->height)
+            wino_store_pooled(s, y[0], y[1], r / 2, 2 * t);
+        return;
+    }
+    ROLLED for (int q = 0; q < 2; q++) {
+        if (r + q < s->height)
+            wino_store(s, y[q], s->y + (r + q) * s->ldy + 4 * t, s->width - 4 * t);
     }
 }
 
@@ -254,10 +233,28 @@ static void k_wino_out(const evk_wino_out *s)
 {
     const evk_wino_out own = *s; /* a store to y cannot change it */
 
-    if (own.pool)
-        wino_out_run(&own, 1);
-    else
-        wino_out_run(&own, 0);
+    for (int64_t t = 0; t < own.n; t += VL) {
+        const vt tail = v_tail((int)EVI_MIN(VL, own.n - t));
+        const float *m = own.m + t;
+        vf left[4][6];
+
+        ROLLED for (int c = 0; c < 6; c++, m += own.step) {
+            vf d[6], o[4];
+
+            if (t + VL <= own.n) {
+                UNROLL for (int r = 0; r < 6; r++)
+                    d[r] = v_load(m + 6 * r * own.step);
+            } else {
+                UNROLL for (int r = 0; r < 6; r++)
+                    d[r] = v_load_t(m + 6 * r * own.step, tail);
+            }
+            wino_out_axis(d, o);
+            UNROLL for (int r = 0; r < 4; r++)
+                left[r][c] = o[r];
+        }
+        ROLLED for (int r = 0; r < 4; r += 2)
+            wino_out_rows(&own, left + r, r, t);
+    }
 }
 
 /* ---- weights --------------------------------------------------------------------------------- */
@@ -280,24 +277,25 @@ INLINE void wino_weights_axis(vf g0, vf g1, vf g2, vf *o)
 
 /* n <= VL of one channel; past: around the caches. */
 INLINE void wino_weights_step(const evk_wino_weights *s, const float *g, float *u, int64_t n,
-                              const int past)
+                              const bool past)
 {
     const vt tail = v_tail((int)n);
-    const int64_t ldg = s->ldg;
+    const int64_t ldg = s->ldg, step = s->step;
     vf left[3][6];
 
     UNROLL for (int c = 0; c < 3; c++)
         wino_weights_axis(v_load_t(g + c * ldg, tail), v_load_t(g + (3 + c) * ldg, tail),
                           v_load_t(g + (6 + c) * ldg, tail), left[c]);
-    UNROLL for (int r = 0; r < 6; r++) {
+    ROLLED for (int r = 0; r < 6; r++, u += 6 * step) {
         vf o[6];
 
         wino_weights_axis(left[0][r], left[1][r], left[2][r], o);
-        UNROLL for (int c = 0; c < 6; c++) {
-            if (past)
-                v_store_past(u + (6 * r + c) * s->step, o[c]);
-            else
-                v_store_t(u + (6 * r + c) * s->step, tail, o[c]);
+        if (past) {
+            UNROLL for (int c = 0; c < 6; c++)
+                v_store_past(u + c * step, o[c]);
+        } else {
+            UNROLL for (int c = 0; c < 6; c++)
+                v_store_t(u + c * step, tail, o[c]);
         }
     }
 }
@@ -312,12 +310,8 @@ static void k_wino_weights(const evk_wino_weights *s)
         const float *g = own.g + c * own.g_next;
         float *u = own.u + c * own.u_next;
 
-        for (int64_t i = 0; i < own.n; i += VL) {
-            if (past)
-                wino_weights_step(&own, g + i, u + i, VL, 1);
-            else
-                wino_weights_step(&own, g + i, u + i, EVI_MIN(VL, own.n - i), 0);
-        }
+        for (int64_t i = 0; i < own.n; i += VL)
+            wino_weights_step(&own, g + i, u + i, EVI_MIN(VL, own.n - i), past);
     }
     if (past)
         v_stored_past();

@@ -56,31 +56,20 @@ static void k_grad_spread(const evk_grad_rows *a)
             spread_four(a->x + n - 4, ldx, a->z + (n - 4) * VL);
         return;
     }
+    for (int64_t i = 0; a->m < VL && i < n; i++)
+        v_store(a->z + i * VL, v_zero());
     k_transpose(a->m, n, a->x, ldx, a->z, VL);
-    for (int64_t i = 0; a->m < VL && i < n; i++) {
-        for (int l = a->m; l < VL; l++)
-            a->z[i * VL + l] = 0;
-    }
 }
 
-/* Row `part` (and with 1 or 2 the next one) of B^T d for one column d[0..5], `row` apart. */
-INLINE void x_column(const int part, const float *d, int64_t row, vf *r0, vf *r1)
+/* Does every lane count?  Where a masked store costs no more, all are masked. */
+INLINE int all_lanes(const evk_grad_tiles *g)
 {
-    if (part == 0 || part == 3) {
-        const int first = part == 3;
-        const vf far = v_fnma(v_set(GRAD_A2 + GRAD_B2), v_load(d + (2 + first) * row),
-                              v_load(d + (4 + first) * row));
-
-        *r0 = v_fma(v_set(GRAD_A2 * GRAD_B2), v_load(d + first * row), far);
-    } else {
-        const vf other = v_set(part == 1 ? GRAD_B2 : GRAD_A2);
-        const vf own = v_set(part == 1 ? EVK_WINO_A : EVK_WINO_B);
-        const vf even = v_fnma(other, v_load(d + 2 * row), v_load(d + 4 * row));
-        const vf odd = v_fnma(other, v_load(d + row), v_load(d + 3 * row));
-
-        *r0 = v_fma(own, odd, even);
-        *r1 = v_fnma(own, odd, even);
-    }
+#ifdef TILE_TAIL_APART
+    return g->m == VL;
+#else
+    (void)g;
+    return 0;
+#endif
 }
 
 INLINE void put(const int full, float *p, vt tail, vf v)
@@ -108,50 +97,98 @@ INLINE void x_points(const int full, const vf d[6], float *v, int64_t point, vt 
     put(full, v + 5 * point, tail, v_fma(both, d[1], v_fnma(sum, d[3], d[5])));
 }
 
-/* Columns 4 and 5 of a tile are 0 and 1 of the next. */
-INLINE void x_part(const evk_grad_tiles *g, const int part, const int full, int64_t t0, int64_t t1)
+/* The first row of B^T d for one column d[0..5], `row` apart; the last from one row further on. */
+INLINE vf x_outer(const float *d, int64_t row)
 {
-    const int rows = part == 1 || part == 2 ? 2 : 1;
+    const vf far = v_fnma(v_set(GRAD_A2 + GRAD_B2), v_load(d + 2 * row), v_load(d + 4 * row));
+
+    return v_fma(v_set(GRAD_A2 * GRAD_B2), v_load(d), far);
+}
+
+/* Columns 4 and 5 of a tile are 0 and 1 of the next. */
+INLINE void x_outer_run(const evk_grad_tiles *g, const int full, const int last, int64_t t0,
+                        int64_t t1)
+{
     const int64_t row = g->row, point = g->point, step = g->step;
     const vt tail = v_tail(full ? VL : g->m);
+    const float *z = g->z + t0 * 4 * VL + last * row;
+    float *v = g->v + t0 * step + 30 * last * point;
+    vf d[6];
+
+    d[4] = x_outer(z, row);
+    d[5] = x_outer(z + VL, row);
+    for (int64_t t = t0; t < t1; t++, z += 4 * VL, v += step) {
+        d[0] = d[4];
+        d[1] = d[5];
+        UNROLL for (int c = 2; c < 6; c++)
+            d[c] = x_outer(z + c * VL, row);
+        x_points(full, d, v, point, tail);
+    }
+}
+
+/* The two rows of points +-own. */
+INLINE void x_pair(const float *d, int64_t row, vf own, vf other, vf *plus, vf *minus)
+{
+    const vf even = v_fnma(other, v_load(d + 2 * row), v_load(d + 4 * row));
+    const vf odd = v_fnma(other, v_load(d + row), v_load(d + 3 * row));
+
+    *plus = v_fma(own, odd, even);
+    *minus = v_fnma(own, odd, even);
+}
+
+INLINE void x_pair_run(const evk_grad_tiles *g, const int full, const int second, int64_t t0,
+                       int64_t t1)
+{
+    const int64_t row = g->row, point = g->point, step = g->step;
+    const vf own = v_set(second ? EVK_WINO_B : EVK_WINO_A);
+    const vf other = v_set(second ? GRAD_A2 : GRAD_B2);
+    const vt tail = v_tail(full ? VL : g->m);
     const float *z = g->z + t0 * 4 * VL;
-    float *v = g->v + t0 * step + (part == 3 ? 30 : part == 2 ? 18 : 6 * part) * point;
+    float *v = g->v + t0 * step + (second ? 18 : 6) * point;
     vf d[2][6];
 
     UNROLL for (int c = 0; c < 2; c++)
-        x_column(part, z + c * VL, row, &d[0][4 + c], &d[1][4 + c]);
+        x_pair(z + c * VL, row, own, other, &d[0][4 + c], &d[1][4 + c]);
     for (int64_t t = t0; t < t1; t++, z += 4 * VL, v += step) {
-        UNROLL for (int i = 0; i < rows; i++) {
+        UNROLL for (int i = 0; i < 2; i++) {
             d[i][0] = d[i][4];
             d[i][1] = d[i][5];
         }
         UNROLL for (int c = 2; c < 6; c++)
-            x_column(part, z + c * VL, row, &d[0][c], &d[1][c]);
-        UNROLL for (int i = 0; i < rows; i++)
+            x_pair(z + c * VL, row, own, other, &d[0][c], &d[1][c]);
+        UNROLL for (int i = 0; i < 2; i++)
             x_points(full, d[i], v + i * 6 * point, point, tail);
     }
 }
 
-enum { GRAD_RUN = 8 }; /* tiles whose inputs stay in the first-level cache for four parts */
-
-INLINE void x_tiles(const evk_grad_tiles *g, const int full)
+static NOINLINE void x_outer_rows(const evk_grad_tiles *g, int last, int64_t t0, int64_t t1)
 {
-    for (int64_t t = 0; t < g->n; t += GRAD_RUN) {
-        const int64_t end = t + GRAD_RUN < g->n ? t + GRAD_RUN : g->n;
-
-        x_part(g, 0, full, t, end);
-        x_part(g, 1, full, t, end);
-        x_part(g, 2, full, t, end);
-        x_part(g, 3, full, t, end);
-    }
+    if (all_lanes(g))
+        x_outer_run(g, 1, last, t0, t1);
+    else
+        x_outer_run(g, 0, last, t0, t1);
 }
+
+static NOINLINE void x_pair_rows(const evk_grad_tiles *g, int second, int64_t t0, int64_t t1)
+{
+    if (all_lanes(g))
+        x_pair_run(g, 1, second, t0, t1);
+    else
+        x_pair_run(g, 0, second, t0, t1);
+}
+
+enum { GRAD_RUN = 8 }; /* tiles whose inputs stay in the first-level cache for four parts */
 
 static void k_grad_x(const evk_grad_tiles *g)
 {
-    if (g->m == VL)
-        x_tiles(g, 1);
-    else
-        x_tiles(g, 0);
+    for (int64_t t = 0; t < g->n; t += GRAD_RUN) {
+        const int64_t end = EVI_MIN(t + GRAD_RUN, g->n);
+
+        x_outer_rows(g, 0, t, end);
+        x_pair_rows(g, 0, t, end);
+        x_pair_rows(g, 1, t, end);
+        x_outer_rows(g, 1, t, end);
+    }
 }
 
 /* One row of the left product (4 columns) through A^T, to six points. */
@@ -209,7 +246,7 @@ INLINE void dy_tiles(const evk_grad_tiles *g, const int full)
 
 static void k_grad_dy(const evk_grad_tiles *g)
 {
-    if (g->m == VL)
+    if (all_lanes(g))
         dy_tiles(g, 1);
     else
         dy_tiles(g, 0);
@@ -235,16 +272,17 @@ static void k_grad_end(int64_t n, const float *u, int64_t point, float *g, int64
         const vt tail = v_tail(n - i < VL ? (int)(n - i) : VL);
         vf left[3][6];
 
-        for (int c = 0; c < 6; c++) {
+        ROLLED for (int c = 0; c < 6; c++) {
             vf column[6], o[3];
 
             UNROLL for (int r = 0; r < 6; r++)
-                column[r] = v_load_t(u + (6 * r + c) * point + i, tail);
+                column[r] =
+                v_load_t(u + (6 * r + c) * point + i, tail);
             end_axis(column, o);
             UNROLL for (int r = 0; r < 3; r++)
                 left[r][c] = o[r];
         }
-        for (int r = 0; r < 3; r++) {
+        ROLLED for (int r = 0; r < 3; r++) {
             vf o[3];
 
             end_axis(left[r], o);

@@ -147,6 +147,20 @@ static inline float v_sum(vf v)
     q = _mm_add_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
 }
+/* out[i] = v_sum(v[i]) */
+static inline void v_sum4(const vf *v, float *out)
+{
+    const __m256 ac = _mm256_add_ps(_mm256_permute2f128_ps(v[0], v[2], 0x20),
+                                    _mm256_permute2f128_ps(v[0], v[2], 0x31));
+    const __m256 bd = _mm256_add_ps(_mm256_permute2f128_ps(v[1], v[3], 0x20),
+                                    _mm256_permute2f128_ps(v[1], v[3], 0x31));
+    const __m256 q =
+        _mm256_add_ps(_mm256_shuffle_ps(ac, bd, 0x44), _mm256_shuffle_ps(ac, bd, 0xee));
+    const __m256 p = _mm256_add_ps(q, _mm256_movehdup_ps(q)); /* a, b, c, d in lanes 0, 2, 4, 6 */
+
+    _mm_storeu_ps(out,
+                  _mm_shuffle_ps(_mm256_castps256_ps128(p), _mm256_extractf128_ps(p, 1), 0x88));
+}
 static inline void v_unzip(vf a, vf b, vf *even, vf *odd)
 {
     const vf low = _mm256_permute2f128_ps(a, b, 0x20), high = _mm256_permute2f128_ps(a, b, 0x31);

@@ -164,6 +164,20 @@ static inline float v_sum(vf v)
     q = _mm_add_ps(q, _mm_movehl_ps(q, q));
     return _mm_cvtss_f32(_mm_add_ss(q, _mm_shuffle_ps(q, q, 1)));
 }
+/* out[i] = v_sum(v[i]) */
+static inline void v_sum4(const vf *v, float *out)
+{
+    const __m512 ab = _mm512_add_ps(_mm512_shuffle_f32x4(v[0], v[1], 0x44),
+                                    _mm512_shuffle_f32x4(v[0], v[1], 0xee));
+    const __m512 cd = _mm512_add_ps(_mm512_shuffle_f32x4(v[2], v[3], 0x44),
+                                    _mm512_shuffle_f32x4(v[2], v[3], 0xee));
+    __m512 q =
+        _mm512_add_ps(_mm512_shuffle_f32x4(ab, cd, 0x88), _mm512_shuffle_f32x4(ab, cd, 0xdd));
+
+    q = _mm512_add_ps(q, _mm512_permute_ps(q, 0x4e));
+    q = _mm512_add_ps(q, _mm512_permute_ps(q, 0xb1));
+    _mm_storeu_ps(out, _mm512_castps512_ps128(_mm512_maskz_compress_ps(0x1111, q)));
+}
 static inline void v_unzip(vf a, vf b, vf *even, vf *odd)
 {
     const __m512i e = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
@@ -173,8 +187,7 @@ static inline void v_unzip(vf a, vf b, vf *even, vf *odd)
 }
 static inline void v_zip(vf even, vf odd, vf *a, vf *b)
 {
-    const __m512i e =
-        _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i e = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
 
     *a = _mm512_permutex2var_ps(even, e, odd);
     *b = _mm512_permutex2var_ps(even, _mm512_add_epi32(e, _mm512_set1_epi32(8)), odd);
@@ -182,8 +195,8 @@ static inline void v_zip(vf even, vf odd, vf *a, vf *b)
 /* Each lane's next, and x in the last */
 static inline vf v_slide(vf v, float x)
 {
-    return _mm512_castsi512_ps(_mm512_alignr_epi32(_mm512_castps_si512(_mm512_set1_ps(x)),
-                                                   _mm512_castps_si512(v), 1));
+    return _mm512_castsi512_ps(
+        _mm512_alignr_epi32(_mm512_castps_si512(_mm512_set1_ps(x)), _mm512_castps_si512(v), 1));
 }
 /* A store to what the caches need not keep.  Vectors are whole lines here: only then it pays. */
 static inline int v_can_store_past(const float *p)
@@ -262,8 +275,7 @@ static inline void v_transpose8(const float *x, int64_t ldx, float *y, int64_t l
         quad[h][3] = _mm512_unpackhi_pd(ab1, cd1);
     }
     for (int c = 0; c < 4; c++, y += ldy) {
-        const __m512 p =
-            _mm512_castpd_ps(_mm512_permutex2var_pd(quad[0][c], first, quad[1][c]));
+        const __m512 p = _mm512_castpd_ps(_mm512_permutex2var_pd(quad[0][c], first, quad[1][c]));
         const __m512 q = _mm512_castpd_ps(_mm512_permutex2var_pd(quad[0][c], last, quad[1][c]));
 
         _mm256_storeu_ps(y, _mm512_castps512_ps256(p));
