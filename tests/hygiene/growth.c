@@ -18,7 +18,7 @@
 #define THREADS_GROWTH LONG_MAX
 #else
 #define TIMES 10000
-#define GROWTH (64 << 10)
+#define GROWTH (128 << 10) /* the C library takes its memory in steps of some 70 KB */
 #define THREADS_GROWTH (1 << 20)
 #endif
 
