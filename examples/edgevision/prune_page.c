@@ -391,8 +391,8 @@ static int draw(const page *p, const char *folder)
         const char *x = ms ? "4" : "($3/1e6)";
         plot_begin(&t, ms ? "ms.svg" : "macs.svg", 560, 340);
         text_add(&t, "set xlabel '%s a picture'\nset ylabel 'accuracy in %%'\nset xrange [0:*]\n"
-                     "plot 'steps.csv' skip 1 using %s:($7 == 1 ? 100*$6 : 1/0) with linespoints pt 7 "
-                     "lc rgb '" BLUE "' title 'fine-tuned', \\\n"
+                     "plot 'steps.csv' skip 1 using %s:($7 == 1 ? 100*$6 : 1/0) with linespoints "
+                     "pt 7 lc rgb '" BLUE "' title 'fine-tuned', \\\n"
                      "     '' skip 1 using %s:(100*$5) with points pt 6 lc rgb '" ORANGE
                      "' title 'before'\n", ms ? "milliseconds" : "million multiply-adds", x, x);
         code = text_save(&t, path_join(path, folder, ms ? "ms.gp" : "macs.gp"));

@@ -46,7 +46,8 @@ except ValueError:
 
 # ---- help and usage ------------------------------------------------------------------------------
 
-for verb in data frames arch train sweep tune prune eval predict inspect bench report plot version; do
+for verb in data frames arch train sweep tune prune eval predict inspect bench report plot \
+    version; do
     check "$verb --help" exits 0 $verb --help
     check "$verb --help says usage" says "^usage: edgevision $verb" out
     check "help $verb is the same" sh -c "'$tool' help $verb | cmp -s - out"
