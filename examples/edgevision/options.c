@@ -336,7 +336,7 @@ static void help_line(const option *o, FILE *to)
     } else {
         snprintf(left, sizeof left, "    --%s %s", o->name, o->value ? o->value : "");
     }
-    fprintf(to, "  %-26s", left);
+    fprintf(to, "  %-25s ", left);
     for (const char *c = o->help; *c; c++) {
         fputc(*c, to);
         if (*c == '\n') {
