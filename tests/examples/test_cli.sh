@@ -7,31 +7,13 @@ set -u
 export LC_ALL=C
 tool=$1
 render=$2
+here=$(cd "$(dirname "$0")" && pwd) || exit 1
+. "$here/cli.sh"
 dir=$(mktemp -d "${TMPDIR:-/tmp}/edgevision.XXXXXX") || exit 1
 trap 'rm -rf "$dir"' EXIT
 failed=0
 tab=$(printf '\t')
 cd "$dir" || exit 1
-
-check() { # what, command...
-    what=$1
-    shift
-    if "$@"; then echo "ok   $what"; else
-        echo "FAIL $what"
-        sed 's/^/     | /' err 2>/dev/null | tail -n 5
-        failed=1
-    fi
-}
-
-exits() { # code, arguments...: with this code, and a message when it is not 0
-    want=$1
-    shift
-    "$tool" "$@" >out 2>err
-    code=$?
-    [ $code -eq "$want" ] && { [ "$want" -eq 0 ] || [ -s err ]; }
-}
-
-says() { grep -q -e "$1" "${2:-err}"; }
 
 json() { # each line of the file is a JSON text (when python3 is there to tell)
     command -v python3 >/dev/null || return 0
