@@ -7,8 +7,8 @@
  * to shares of its multiply-adds, by each criterion, local and global, with TUNE epochs of fine-
  * tuning in all; beside it by chance, and the architecture that L1 (global) found is trained from
  * random weights for TUNE epochs, and for EPOCHS + TUNE.  Best weights are those of the least
- * training loss: the validation pictures choose nothing.  OUT/rows.csv gets a line a result; what
- * is there already is not done again. */
+ * training loss: the validation pictures choose nothing.  (Without the word "whole" in CRITERIA the
+ * last is left out.)  OUT/rows.csv gets a line a result; what is there already is not done again. */
 #include "bench.h"
 
 #include <math.h>
@@ -23,6 +23,7 @@ typedef struct study {
     const char *net;
     char rows[512], folder[384];
     int32_t epochs, tune;
+    bool has_whole; /* also trains the pruned architecture for the whole budget */
     uint64_t seed;
 } study;
 
@@ -190,7 +191,7 @@ static void prune(const study *s, ev_model *base, int32_t criterion, int32_t sco
     MUST(ev_prune_report_step(report, STEPS, &step));
     if (!is_done(s, method, ratio))
         tell(s, method, ratio, smaller, step.accuracy_pruned, s->tune, began);
-    for (int32_t whole = 0; scratch && whole < 2; whole++) {
+    for (int32_t whole = 0; scratch && whole <= s->has_whole; whole++) {
         const char *name = whole ? "scratch-whole" : "scratch-same";
         const int32_t epochs = s->tune + (whole ? s->epochs : 0);
         if (is_done(s, name, ratio))
@@ -222,7 +223,8 @@ static void all_of_seed(const study *s, const char *ratios, const char *criteria
                 snprintf(method, sizeof method, "%s-%s", known[i].name,
                          scope == EV_SCOPE_LOCAL ? "local" : "global");
                 const bool scratch = known[i].criterion == EV_CRITERION_L1 && scope == 0;
-                if (!is_done(s, method, ratio) || (scratch && !is_done(s, "scratch-whole", ratio)))
+                const char *last = s->has_whole ? "scratch-whole" : "scratch-same";
+                if (!is_done(s, method, ratio) || (scratch && !is_done(s, last, ratio)))
                     prune(s, base, known[i].criterion, scope, method, ratio, scratch);
             }
         }
@@ -239,6 +241,8 @@ int main(int argc, char **argv)
         return 2;
     }
     bench_options o = {.threads = argc > 7 ? atoi(argv[7]) : 1};
+    const char *criteria = argc > 9 ? argv[9] : "l1,taylor,fpgm,random,whole";
+    s.has_whole = strstr(criteria, "whole") != NULL;
     s.epochs = argc > 5 ? atoi(argv[5]) : 24;
     s.tune = argc > 6 ? atoi(argv[6]) : 6;
     snprintf(s.folder, sizeof s.folder, "%s", argv[2]);
@@ -250,8 +254,7 @@ int main(int argc, char **argv)
     for (const char *at = argc > 4 ? argv[4] : "1"; at != NULL;
          at = strchr(at, ',') ? strchr(at, ',') + 1 : NULL) {
         s.seed = (uint64_t)atoll(at);
-        all_of_seed(&s, argc > 8 ? argv[8] : "0.5,0.25",
-                    argc > 9 ? argv[9] : "l1,taylor,fpgm,random");
+        all_of_seed(&s, argc > 8 ? argv[8] : "0.5,0.25", criteria);
     }
     ev_dataset_destroy(s.train);
     ev_dataset_destroy(s.valid);
