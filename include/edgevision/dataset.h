@@ -384,7 +384,8 @@ typedef struct ev_loader_options {
     int32_t drop_last;                 /**< nonzero: leave out the last batch if it is not full */
     int32_t skip_unreadable;           /**< nonzero: leave out pictures that cannot be read; their
                                             batch is smaller then (default: an error) */
-    int32_t reserved;                  /**< zero */
+    int32_t replacement;               /**< nonzero: each item of a batch is drawn from all of them
+                                            anew; an epoch has as many draws as items */
     const ev_pixel_options *pixels;    /**< [borrow] copied; NULL: RGB in 0..1, bilinear */
     const ev_augment_options *augment; /**< [borrow] copied; NULL: no augmentation (evaluation) */
     const ev_decode_options *decode;   /**< [borrow] copied; format is not used */

@@ -116,7 +116,6 @@ static ev_status check_options(ev_loader_options *o, ev_context *ctx, const char
 static ev_status read_options(ev_loader *l, const ev_loader_options *opt, const char *function)
 {
     EVI_TRY(evi_options_read(&l->opt, (uint32_t)sizeof(l->opt), opt, function));
-    EVI_CHECK_RESERVED(l->opt.reserved, function);
     EVI_TRY(check_options(&l->opt, l->handle.ctx, function));
     EVI_TRY(evi_options_read(&l->augment, (uint32_t)sizeof(l->augment), l->opt.augment, function));
     EVI_TRY(evi_augment_check(&l->augment, function));

@@ -55,35 +55,35 @@ typedef struct evi_train_piece { /* a run of trained weights, at most EVI_TRAIN_
 
 /* Everything that a checkpoint holds beside vectors and history. */
 typedef struct evi_train_state {
-    int32_t epoch, batch;     /* completed; batches done in the one under way */
+    int32_t epoch, batch; /* completed; batches done in the one under way */
     int64_t steps;
-    int32_t best_epoch;       /* -1 */
-    int32_t waiting;          /* epochs since the best */
+    int32_t best_epoch; /* -1 */
+    int32_t waiting;    /* epochs since the best */
     int32_t plateau_waiting;
-    int32_t has_best;         /* `best` holds weights */
+    int32_t has_best;          /* `best` holds weights */
     int64_t n_images, n_right; /* of the epoch under way */
     double base_rate, plateau_factor, plateau_best, watched_best, loss_sum;
 } evi_train_state;
 
 struct ev_trainer {
     evi_handle handle;
-    ev_model *model;          /* the caller's */
-    ev_model *net;            /* with losses: the same, or one that calls it */
+    ev_model *model; /* the caller's */
+    ev_model *net;   /* with losses: the same, or one that calls it */
     ev_plan *plan;
     ev_session *session;
     ev_loader *train, *valid; /* NULL: none */
     ev_session *teacher;      /* logits of each batch; NULL: none */
     evi_train o;
     char *checkpoint_path;
-    char *options_text;       /* "key=value;": what a checkpoint must agree with */
+    char *options_text; /* "key=value;": what a checkpoint must agree with */
     int32_t is_classifier, n_losses, n_inputs, n_classes, keep_best, swapped;
     int32_t n_stores, n_pieces, history_capacity, n_trained;
     evi_train_store *stores;
     evi_train_piece *pieces;
-    double *sums;             /* one a piece: squares of gradients */
-    double *losses;           /* of the last step */
-    const void **inputs;      /* elements of each input, for the step */
-    ev_tensor *outputs;       /* of the last step */
+    double *sums;        /* one a piece: squares of gradients */
+    double *losses;      /* of the last step */
+    const void **inputs; /* elements of each input, for the step */
+    ev_tensor *outputs;  /* of the last step */
     ev_epoch *history;
     evi_train_state state;
     double gradient_norm, last_rate, epoch_start;
@@ -127,6 +127,21 @@ typedef struct evi_teacher {
 ev_status evi_trainer_create_taught(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
                                     ev_dataset *train, ev_dataset *valid,
                                     const ev_train_options *opt, ev_trainer **out);
+/* parts.c: several nets, each with losses of its own, trained as one: run in turn in the same
+ * memory, gradients summed in that order, one update.  A feed goes to every net that has an input of
+ * its name; losses and outputs are counted through all nets; outputs stay readable until the next
+ * step.  Any weights may be shared.  No dataset. */
+ev_status evi_trainer_create_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
+                                   const ev_train_options *opt, ev_trainer **out);
+ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
+                                   const ev_train_options *opt, ev_memory *out);
+/* Everything that a checkpoint holds of a trainer, under names that begin with prefix, as a part of
+ * a larger file.  Data is borrowed until the file is written.  take: with copy false it is only
+ * looked whether everything is there and fits. */
+struct evi_st_file;
+ev_status evi_trainer_put(ev_trainer *t, struct evi_st_file *f, const char *prefix);
+ev_status evi_trainer_take(ev_trainer *t, struct evi_st_file *f, const char *path,
+                           const char *prefix, bool copy);
 /* Elements of the teacher's logits for these pictures. */
 ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const void **out);
 
@@ -168,11 +183,11 @@ struct ev_metrics {
     int32_t n_classes, no_items;
     int64_t count, capacity;
     double loss_sum;
-    int64_t *confusion;   /* [label][predicted] */
+    int64_t *confusion; /* [label][predicted] */
     int64_t n_right;
-    double *row;          /* n_classes: one picture's probabilities */
+    double *row;                         /* n_classes: one picture's probabilities */
     int32_t *items, *labels, *predicted; /* one a picture */
-    float *probabilities; /* n_classes a picture */
+    float *probabilities;                /* n_classes a picture */
     double *losses;
 };
 

@@ -26,13 +26,14 @@ ARROWS = {
     'train': 'graph data kernels tensor base',
     'prune': 'train graph data ops tensor base',
     'zoo': 'graph base',
-    'gan': 'zoo train graph data tensor base',
+    'domain': 'graph data tensor base',
+    'gan': 'zoo train domain graph data tensor base',
 }
 # Which folder a public header belongs to.
 HEADERS = {
     'base': 'base', 'tensor': 'tensor', 'image': 'data', 'dataset': 'data', 'model': 'graph',
     'session': 'graph', 'ops': 'graph', 'train': 'train', 'prune': 'prune', 'zoo': 'zoo',
-    'cyclegan': 'gan',
+    'domain': 'domain', 'cyclegan': 'gan',
 }
 # A header that needs a folder's types needs its public header; ops knows attributes, not models.
 EXTRA_HEADERS = {'ops': {'ops'}, 'onnx': {'model', 'session', 'ops'}}
