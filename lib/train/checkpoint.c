@@ -12,7 +12,20 @@
 #define N_NUMBERS 5
 #define N_HISTORY 8 /* numbers an epoch */
 #define REAL_TYPE (sizeof(evi_real) == sizeof(double) ? EVI_ST_F64 : EVI_ST_F32)
-#define NAME_BYTES (EVI_MAX_NAME + 64)
+#define NAME_BYTES (EVI_MAX_NAME + EVI_ST_PREFIX + 64)
+
+/* A trainer's part of a file: all names in it begin with the prefix, which may be empty. */
+typedef struct section {
+    evi_st_file *file;
+    const char *path, *prefix;
+    bool copy; /* reading; false: only look whether everything is there */
+} section;
+
+static const char *full_name(const section *s, const char *name, char out[NAME_BYTES])
+{
+    snprintf(out, NAME_BYTES, "%s%s", s->prefix, name);
+    return out;
+}
 
 /* ---- the vectors, one weight tensor at a time ---------------------------------------------- */
 
@@ -132,40 +145,49 @@ static void unpack_epoch(const ev_trainer *t, int32_t index, const double *from,
 static ev_status save_visit(void *arg, const char *name, const evi_shape *shape, evi_real *data,
                             int64_t count)
 {
+    const section *s = arg;
+    char full[NAME_BYTES];
     (void)count;
-    return evi_st_add(arg, name, REAL_TYPE, shape, data);
+    return evi_st_add(s->file, full_name(s, name, full), REAL_TYPE, shape, data);
 }
 
-static ev_status save_table(evi_st_file *f, const char *name, int32_t type, const void *data,
-                            int32_t rank, int64_t n, int64_t width)
+/* A table that lives in the file's own memory; to be filled by the caller. */
+static ev_status save_table(const section *s, const char *name, int32_t type, int32_t rank,
+                            int64_t n, int64_t width, void *out)
 {
     const evi_shape shape = { .rank = rank, .dim = { n, width } };
-    return evi_st_add(f, name, type, &shape, data);
+    char full[NAME_BYTES];
+    return evi_st_add_own(s->file, full_name(s, name, full), type, &shape, out);
 }
 
-static ev_status save_texts(evi_st_file *f, const ev_trainer *t)
+static ev_status save_text(const section *s, const char *key, const char *value)
+{
+    char full[NAME_BYTES];
+    return evi_st_add_text(s->file, full_name(s, key, full), value);
+}
+
+static ev_status save_texts(const section *s, const ev_trainer *t)
 {
     char version[16];
     snprintf(version, sizeof(version), "%d", CHECKPOINT_VERSION);
-    EVI_TRY(evi_st_add_text(f, "edgevision.checkpoint", version));
-    EVI_TRY(evi_st_add_text(f, "edgevision.version", ev_version()));
-    return evi_st_add_text(f, "edgevision.options", t->options_text);
+    EVI_TRY(save_text(s, "edgevision.checkpoint", version));
+    EVI_TRY(save_text(s, "edgevision.version", ev_version()));
+    return save_text(s, "edgevision.options", t->options_text);
 }
 
-static ev_status collect_and_write(evi_st_file *f, ev_trainer *t, double *history,
-                                   const char *path)
+ev_status evi_trainer_put(ev_trainer *t, evi_st_file *f, const char *prefix)
 {
-    int64_t integers[N_INTEGERS];
-    double numbers[N_NUMBERS];
+    section s = { .file = f, .prefix = prefix };
+    int64_t *integers = NULL;
+    double *numbers = NULL, *history = NULL;
+    EVI_TRY(save_texts(&s, t));
+    EVI_TRY(save_table(&s, "state/integers", EVI_ST_I64, 1, N_INTEGERS, 0, &integers));
+    EVI_TRY(save_table(&s, "state/numbers", EVI_ST_F64, 1, N_NUMBERS, 0, &numbers));
+    EVI_TRY(save_table(&s, "state/history", EVI_ST_F64, 2, t->state.epoch, N_HISTORY, &history));
     pack_state(&t->state, integers, numbers);
     for (int32_t i = 0; i < t->state.epoch; i++)
         pack_epoch(&t->history[i], history + (int64_t)i * N_HISTORY);
-    EVI_TRY(save_texts(f, t));
-    EVI_TRY(save_table(f, "state/integers", EVI_ST_I64, integers, 1, N_INTEGERS, 0));
-    EVI_TRY(save_table(f, "state/numbers", EVI_ST_F64, numbers, 1, N_NUMBERS, 0));
-    EVI_TRY(save_table(f, "state/history", EVI_ST_F64, history, 2, t->state.epoch, N_HISTORY));
-    EVI_TRY(visit_all(t, t->swapped != 0, t->state.has_best != 0, save_visit, f));
-    return evi_st_write(f, path);
+    return visit_all(t, t->swapped != 0, t->state.has_best != 0, save_visit, &s);
 }
 
 ev_status ev_trainer_save(ev_trainer *trainer, const char *path)
@@ -173,77 +195,84 @@ ev_status ev_trainer_save(ev_trainer *trainer, const char *path)
     EVI_CHECK_HANDLE(trainer, EVI_MAGIC_TRAINER);
     EVI_CHECK_POINTER(path);
     evi_st_file file;
-    double *history = NULL;
-    EVI_TRY(evi_calloc(trainer->handle.ctx, (uint64_t)trainer->state.epoch * N_HISTORY,
-                       sizeof(double), &history));
     evi_st_start(&file, trainer->handle.ctx);
-    ev_status status = collect_and_write(&file, trainer, history, path);
+    ev_status status = evi_trainer_put(trainer, &file, "");
+    if (status == EV_OK)
+        status = evi_st_write(&file, path);
     evi_st_end(&file);
-    evi_free(history);
     return status;
 }
 
 /* ---- resume -------------------------------------------------------------------------------- */
 
-typedef struct loader {
-    evi_st_file *file;
-    const char *path;
-    bool copy; /* false: only look whether everything is there */
-} loader;
+static const evi_st_tensor *find(const section *s, const char *name)
+{
+    char full[NAME_BYTES];
+    return evi_st_find(s->file, full_name(s, name, full));
+}
+
+static const char *find_text(const section *s, const char *key)
+{
+    char full[NAME_BYTES];
+    return evi_st_find_text(s->file, full_name(s, key, full));
+}
 
 static ev_status load_visit(void *arg, const char *name, const evi_shape *shape, evi_real *data,
                             int64_t count)
 {
-    const loader *l = arg;
-    const evi_st_tensor *x = evi_st_find(l->file, name);
+    const section *s = arg;
+    const evi_st_tensor *x = find(s, name);
     char want[EVI_SHAPE_TEXT], have[EVI_SHAPE_TEXT];
     if (x == NULL)
-        return evi_fail(EV_ERR_SHAPE, "'%s' is of another model: it has no '%s'", l->path, name);
+        return evi_fail(EV_ERR_SHAPE, "'%s' is of another model: it has no '%s%s'", s->path,
+                        s->prefix, name);
     if (!evi_shape_equal(&x->shape, shape) || x->type != REAL_TYPE)
-        return evi_fail(EV_ERR_SHAPE, "'%s' is of another model: '%s' is %s there, %s here",
-                        l->path, name, evi_shape_text(&x->shape, have),
+        return evi_fail(EV_ERR_SHAPE, "'%s' is of another model: '%s%s' is %s there, %s here",
+                        s->path, s->prefix, name, evi_shape_text(&x->shape, have),
                         evi_shape_text(shape, want));
-    if (l->copy)
+    if (s->copy)
         memcpy(data, x->data, (size_t)count * sizeof(evi_real));
     return EV_OK;
 }
 
 /* The table's elements, of any alignment; NULL after a failure. */
-static const void *find_table(evi_st_file *f, const char *path, const char *name, int32_t type,
-                              int32_t rank, int64_t n, int64_t width)
+static const void *find_table(const section *s, const char *name, int32_t type, int32_t rank,
+                              int64_t n, int64_t width)
 {
-    const evi_st_tensor *x = evi_st_find(f, name);
+    const evi_st_tensor *x = find(s, name);
     const evi_shape want = { .rank = rank, .dim = { n, width } };
     if (x == NULL || x->type != type || !evi_shape_equal(&x->shape, &want)) {
-        (void)evi_fail(EV_ERR_FORMAT, "'%s': '%s' is missing or damaged", path, name);
+        (void)evi_fail(EV_ERR_FORMAT, "'%s': '%s%s' is missing or damaged", s->path, s->prefix,
+                       name);
         return NULL;
     }
     return x->data;
 }
 
-static ev_status check_version(const evi_st_file *f, const char *path)
+static ev_status check_version(const section *s)
 {
-    const char *text = evi_st_find_text(f, "edgevision.checkpoint");
+    const char *text = find_text(s, "edgevision.checkpoint");
     int64_t version = 0;
     if (text == NULL || !evi_parse_int(text, strlen(text), &version) || version < 1)
-        return evi_fail(EV_ERR_FORMAT, "'%s' is not a training checkpoint", path);
+        return evi_fail(EV_ERR_FORMAT, "'%s' is not a training checkpoint", s->path);
     if (version > CHECKPOINT_VERSION)
         return evi_fail(EV_ERR_VERSION, "'%s' is of checkpoint version %lld, this release (%s) "
                                         "knows %d",
-                        path, (long long)version, ev_version(), CHECKPOINT_VERSION);
+                        s->path, (long long)version, ev_version(), CHECKPOINT_VERSION);
     return EV_OK;
 }
 
 /* Names the first "key=value" in which the two texts differ. */
-static ev_status check_options(const evi_st_file *f, const ev_trainer *t, const char *path)
+static ev_status check_options(const section *s, const ev_trainer *t)
 {
-    const char *theirs = evi_st_find_text(f, "edgevision.options"), *ours = t->options_text;
+    const char *theirs = find_text(s, "edgevision.options"), *ours = t->options_text;
     if (theirs == NULL)
-        return evi_fail(EV_ERR_FORMAT, "'%s' does not say with which options it was made", path);
+        return evi_fail(EV_ERR_FORMAT, "'%s' does not say with which options it was made",
+                        s->path);
     while (*ours != '\0' || *theirs != '\0') {
         size_t n = strcspn(ours, ";"), m = strcspn(theirs, ";");
         if (n != m || memcmp(ours, theirs, n) != 0)
-            return evi_fail(EV_ERR_ARGUMENT, "'%s' was made with %.*s, this run has %.*s", path,
+            return evi_fail(EV_ERR_ARGUMENT, "'%s' was made with %.*s, this run has %.*s", s->path,
                             (int)EVI_MIN(m, 64), theirs, (int)EVI_MIN(n, 64), ours);
         ours += n + (ours[n] == ';');
         theirs += m + (theirs[m] == ';');
@@ -251,20 +280,20 @@ static ev_status check_options(const evi_st_file *f, const ev_trainer *t, const 
     return EV_OK;
 }
 
-static ev_status read_state(evi_st_file *f, const char *path, evi_train_state *state)
+static ev_status read_state(const section *s, evi_train_state *state)
 {
     int64_t i[N_INTEGERS];
     double n[N_NUMBERS];
-    const void *integers = find_table(f, path, "state/integers", EVI_ST_I64, 1, N_INTEGERS, 0);
+    const void *integers = find_table(s, "state/integers", EVI_ST_I64, 1, N_INTEGERS, 0);
     if (integers == NULL)
         return EV_ERR_FORMAT;
-    const void *numbers = find_table(f, path, "state/numbers", EVI_ST_F64, 1, N_NUMBERS, 0);
+    const void *numbers = find_table(s, "state/numbers", EVI_ST_F64, 1, N_NUMBERS, 0);
     if (numbers == NULL)
         return EV_ERR_FORMAT;
     memcpy(i, integers, sizeof(i));
     memcpy(n, numbers, sizeof(n));
     if (!unpack_state(i, n, state))
-        return evi_fail(EV_ERR_FORMAT, "'%s': the state is out of range", path);
+        return evi_fail(EV_ERR_FORMAT, "'%s': the state is out of range", s->path);
     return EV_OK;
 }
 
@@ -277,30 +306,36 @@ static ev_status room_for_history(ev_trainer *t, int32_t epochs)
     return EV_OK;
 }
 
-static ev_status load(evi_st_file *f, ev_trainer *t, const char *path)
+static void take_history(ev_trainer *t, const char *history)
 {
-    evi_train_state state;
-    loader l = { f, path, false };
-    EVI_TRY(evi_st_read(f, path));
-    EVI_TRY(check_version(f, path));
-    EVI_TRY(read_state(f, path, &state));
-    const char *history =
-        find_table(f, path, "state/history", EVI_ST_F64, 2, state.epoch, N_HISTORY);
-    if (history == NULL)
-        return EV_ERR_FORMAT;
-    EVI_TRY(visit_all(t, false, state.has_best != 0, load_visit, &l));
-    EVI_TRY(check_options(f, t, path));
-    EVI_TRY(room_for_history(t, state.epoch));
-    /* nothing can fail from here on */
-    t->state = state;
-    t->swapped = 0;
-    l.copy = true;
-    (void)visit_all(t, false, state.has_best != 0, load_visit, &l);
-    for (int32_t i = 0; i < state.epoch; i++) {
+    for (int32_t i = 0; i < t->state.epoch; i++) {
         double row[N_HISTORY];
         memcpy(row, history + (size_t)i * sizeof(row), sizeof(row));
         unpack_epoch(t, i, row, &t->history[i]);
     }
+}
+
+ev_status evi_trainer_take(ev_trainer *t, evi_st_file *f, const char *path, const char *prefix,
+                           bool copy)
+{
+    evi_train_state state;
+    section s = { f, path, prefix, false };
+    EVI_TRY(check_version(&s));
+    EVI_TRY(read_state(&s, &state));
+    const void *history = find_table(&s, "state/history", EVI_ST_F64, 2, state.epoch, N_HISTORY);
+    if (history == NULL)
+        return EV_ERR_FORMAT;
+    EVI_TRY(visit_all(t, false, state.has_best != 0, load_visit, &s));
+    EVI_TRY(check_options(&s, t));
+    EVI_TRY(room_for_history(t, state.epoch));
+    if (!copy)
+        return EV_OK;
+    /* nothing can fail from here on */
+    t->state = state;
+    t->swapped = 0;
+    s.copy = true;
+    (void)visit_all(t, false, state.has_best != 0, load_visit, &s);
+    take_history(t, history);
     t->epoch_start = evi_seconds();
     evi_train_touch(t);
     return EV_OK;
@@ -312,7 +347,9 @@ ev_status ev_trainer_resume(ev_trainer *trainer, const char *path)
     EVI_CHECK_POINTER(path);
     evi_st_file file;
     evi_st_start(&file, trainer->handle.ctx);
-    ev_status status = load(&file, trainer, path);
+    ev_status status = evi_st_read(&file, path);
+    if (status == EV_OK)
+        status = evi_trainer_take(trainer, &file, path, "", true);
     evi_st_end(&file);
     return status;
 }

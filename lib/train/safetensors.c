@@ -22,8 +22,10 @@ void evi_st_start(evi_st_file *f, ev_context *ctx)
 
 void evi_st_end(evi_st_file *f)
 {
-    for (int32_t i = 0; i < f->n && f->owns_names; i++)
+    for (int32_t i = 0; i < f->n && f->owns_names; i++) {
         evi_free(f->tensors[i].name);
+        evi_free(f->tensors[i].own);
+    }
     for (int32_t i = 0; i < f->n_texts && f->owns_names; i++) {
         evi_free(f->texts[i].key);
         evi_free(f->texts[i].value);
@@ -56,6 +58,21 @@ ev_status evi_st_add(evi_st_file *f, const char *name, int32_t type, const evi_s
     EVI_TRY(evi_strdup(f->ctx, name, &t->name));
     f->owns_names = true;
     f->n++;
+    return EV_OK;
+}
+
+ev_status evi_st_add_own(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
+                         void *data_out)
+{
+    void *data = NULL;
+    EVI_TRY(evi_calloc(f->ctx, (uint64_t)evi_shape_count(shape), type_bytes[type], &data));
+    ev_status status = evi_st_add(f, name, type, shape, data);
+    if (status != EV_OK) {
+        evi_free(data);
+        return status;
+    }
+    f->tensors[f->n - 1].own = data;
+    memcpy(data_out, &data, sizeof(data));
     return EV_OK;
 }
 

@@ -22,6 +22,7 @@ int64_t evi_json_count(evi_json *j);      /* 0..2^53, no sign, no fraction */
 /* ---- files: safetensors.c ------------------------------------------------------------------ */
 
 enum { EVI_ST_F32 = 1, EVI_ST_F64, EVI_ST_I64 };
+enum { EVI_ST_PREFIX = 64 }; /* bytes of a prefix of names at most */
 
 typedef struct evi_st_tensor {
     char *name;
@@ -29,6 +30,7 @@ typedef struct evi_st_tensor {
     evi_shape shape;
     const void *data;
     uint64_t n_bytes;
+    void *own; /* writing: data, when the file has to free it */
 } evi_st_tensor;
 
 typedef struct evi_st_text {
@@ -49,6 +51,10 @@ void evi_st_end(evi_st_file *f);
 /* Writing: data is borrowed until evi_st_write(), names and texts are copied. */
 ev_status evi_st_add(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
                      const void *data);
+/* As evi_st_add(), with zeroed memory that the file owns: data_out (a pointer to a pointer) is where
+ * to fill it until the file ends. */
+ev_status evi_st_add_own(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
+                         void *data_out);
 ev_status evi_st_add_text(evi_st_file *f, const char *key, const char *value);
 ev_status evi_st_write(evi_st_file *f, const char *path);
 /* Reading: everything checked, nothing trusted. */

@@ -135,9 +135,10 @@ ev_status evi_trainer_create_parts(ev_context *ctx, ev_model *const *nets, int32
                                    const ev_train_options *opt, ev_trainer **out);
 ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
                                    const ev_train_options *opt, ev_memory *out);
-/* Everything that a checkpoint holds of a trainer, under names that begin with prefix, as a part of
- * a larger file.  Data is borrowed until the file is written.  take: with copy false it is only
- * looked whether everything is there and fits. */
+/* checkpoint.c: everything that a checkpoint holds of a trainer, under names that begin with prefix
+ * (at most EVI_ST_PREFIX bytes), as a part of a larger file.  Weights and moments are borrowed until
+ * the file is written, the rest is copied.  take: with copy false it is only looked whether
+ * everything is there and fits; after that, copying from the same file cannot fail. */
 struct evi_st_file;
 ev_status evi_trainer_put(ev_trainer *t, struct evi_st_file *f, const char *prefix);
 ev_status evi_trainer_take(ev_trainer *t, struct evi_st_file *f, const char *path,
