@@ -52,6 +52,13 @@ ev_status evi_gan_nets_draw(ev_context *ctx, const evi_gan_options *o, bool spli
                             evi_gan_nets *out);
 void evi_gan_nets_end(evi_gan_nets *nets);
 
+/* answers.c */
+/* What a classifier, called frozen, says of pictures -1..1 [N,C,H,W] of a net: its first output,
+ * [N,classes].  They are resized and rescaled inside the net as the classifier's metadata say. */
+enum { EVI_GAN_MAX_OUTPUTS = 8 };
+ev_status evi_gan_answers(ev_model *net, ev_model *classifier, ev_value pictures,
+                          ev_value *logits_out);
+
 /* ---- histories of made pictures: pool.c ------------------------------------------------------ */
 
 typedef struct evi_gan_pool {
