@@ -3,29 +3,6 @@
 #include "graph/plan.h"
 #include <edgevision/domain.h>
 
-ev_status ev_translator_create(ev_context *ctx, ev_model *generator,
-                               const ev_translator_options *opt, ev_translator **out)
-{
-    (void)ctx;
-    (void)generator;
-    (void)opt;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-void ev_translator_destroy(ev_translator *translator)
-{
-    (void)translator;
-}
-
-ev_status ev_translator_run(ev_translator *translator, const ev_image *image, ev_image **out)
-{
-    (void)translator;
-    (void)image;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
 ev_status ev_router_create(ev_context *ctx, ev_model *classifier, ev_model *generator,
                            const ev_router_options *opt, ev_router **out)
 {
