@@ -62,14 +62,17 @@ static ev_status visit_vector(const ev_trainer *t, const char *kind, int32_t sto
     return EV_OK;
 }
 
-/* While swapped the latest weights lie in `best`, and the best in the model. */
+/* While swapped the latest weights lie in `best`, and the best in the model.  In a part of a larger
+ * file weights that others train, or nobody, are left out. */
 static ev_status visit_all(const ev_trainer *t, bool swapped, bool with_best, visit_fn visit,
-                           void *arg)
+                           section *arg)
 {
     for (int32_t i = 0; i < t->n_stores; i++) {
         const evi_train_store *s = &t->stores[i];
         evi_real *live = s->store->weights, *best = s->best;
         bool turned = swapped && best != NULL;
+        if (s->trained == 0 && arg->prefix[0] != '\0')
+            continue;
         EVI_TRY(visit_vector(t, "weight", i, turned ? best : live, false, visit, arg));
         EVI_TRY(visit_vector(t, "moment1", i, s->moment1, true, visit, arg));
         EVI_TRY(visit_vector(t, "moment2", i, s->moment2, true, visit, arg));
@@ -262,22 +265,28 @@ static ev_status check_version(const section *s)
     return EV_OK;
 }
 
-/* Names the first "key=value" in which the two texts differ. */
-static ev_status check_options(const section *s, const ev_trainer *t)
+ev_status evi_train_compare(const char *path, const char *theirs, const char *ours,
+                            const char **differs_out)
 {
-    const char *theirs = find_text(s, "edgevision.options"), *ours = t->options_text;
     if (theirs == NULL)
-        return evi_fail(EV_ERR_FORMAT, "'%s' does not say with which options it was made",
-                        s->path);
+        return evi_fail(EV_ERR_FORMAT, "'%s' does not say with which options it was made", path);
     while (*ours != '\0' || *theirs != '\0') {
         size_t n = strcspn(ours, ";"), m = strcspn(theirs, ";");
+        *differs_out = n > 0 ? ours : theirs;
         if (n != m || memcmp(ours, theirs, n) != 0)
-            return evi_fail(EV_ERR_ARGUMENT, "'%s' was made with %.*s, this run has %.*s", s->path,
+            return evi_fail(EV_ERR_ARGUMENT, "'%s' was made with %.*s, this run has %.*s", path,
                             (int)EVI_MIN(m, 64), theirs, (int)EVI_MIN(n, 64), ours);
         ours += n + (ours[n] == ';');
         theirs += m + (theirs[m] == ';');
     }
     return EV_OK;
+}
+
+static ev_status check_options(const section *s, const ev_trainer *t)
+{
+    const char *differs = NULL;
+    return evi_train_compare(s->path, find_text(s, "edgevision.options"), t->options_text,
+                             &differs);
 }
 
 static ev_status read_state(const section *s, evi_train_state *state)
@@ -319,7 +328,7 @@ ev_status evi_trainer_take(ev_trainer *t, evi_st_file *f, const char *path, cons
                            bool copy)
 {
     evi_train_state state;
-    section s = { f, path, prefix, false };
+    section s = { .file = f, .path = path, .prefix = prefix };
     EVI_TRY(check_version(&s));
     EVI_TRY(read_state(&s, &state));
     const void *history = find_table(&s, "state/history", EVI_ST_F64, 2, state.epoch, N_HISTORY);

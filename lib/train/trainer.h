@@ -137,12 +137,17 @@ ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32
                                    const ev_train_options *opt, ev_memory *out);
 /* checkpoint.c: everything that a checkpoint holds of a trainer, under names that begin with prefix
  * (at most EVI_ST_PREFIX bytes), as a part of a larger file.  Weights and moments are borrowed until
- * the file is written, the rest is copied.  take: with copy false it is only looked whether
+ * the file is written, the rest is copied.  Under a prefix only those weights that it trains are
+ * there, so that several trainers of shared networks put each of them once.  take: with copy false it is only looked whether
  * everything is there and fits; after that, copying from the same file cannot fail. */
 struct evi_st_file;
 ev_status evi_trainer_put(ev_trainer *t, struct evi_st_file *f, const char *prefix);
 ev_status evi_trainer_take(ev_trainer *t, struct evi_st_file *f, const char *path,
                            const char *prefix, bool copy);
+/* Compare two texts of options, "key=value;" each: EV_ERR_ARGUMENT names the first that differs, and
+ * differs_out points to it; EV_ERR_FORMAT: theirs is NULL. */
+ev_status evi_train_compare(const char *path, const char *theirs, const char *ours,
+                            const char **differs_out);
 /* Elements of the teacher's logits for these pictures. */
 ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const void **out);
 
