@@ -410,7 +410,8 @@ EV_API ev_status ev_domain_fit(ev_context *ctx, ev_model *classifier, ev_dataset
 
 /* ---- make small ------------------------------------------------------------------------------ */
 
-/** After an epoch of ev_generator_distill(): mean loss.  0 goes on; else EV_ERR_CANCELLED. */
+/** After an epoch (0: the first) of ev_generator_distill(): mean loss, the classifier's part
+ *  included.  0 goes on; else EV_ERR_CANCELLED, and the student stays as it is then. */
 typedef int32_t (*ev_distill_fn)(void *user, int32_t epoch, int32_t n_epochs, double loss);
 
 /** How a small generator learns from a large one.  Zero means the default everywhere. */

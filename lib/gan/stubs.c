@@ -2,56 +2,10 @@
 /* Functions that nobody has written yet.  Whoever writes one takes it out of here. */
 #include "gan/gan.h"
 
-ev_status ev_cyclegan_memory(ev_context *ctx, const ev_cyclegan_options *opt, ev_memory *out)
-{
-    (void)ctx;
-    (void)opt;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_cyclegan_create(ev_context *ctx, ev_dataset *a, ev_dataset *b,
-                             const ev_cyclegan_options *opt, ev_cyclegan **out)
-{
-    (void)ctx;
-    (void)a;
-    (void)b;
-    (void)opt;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-void ev_cyclegan_destroy(ev_cyclegan *gan)
-{
-    (void)gan;
-}
-
 ev_status ev_cyclegan_run(ev_cyclegan *gan)
 {
     (void)gan;
     return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_cyclegan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor *b,
-                           ev_cyclegan_losses *losses)
-{
-    (void)gan;
-    (void)a;
-    (void)b;
-    (void)losses;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-int32_t ev_cyclegan_epoch(const ev_cyclegan *gan)
-{
-    (void)gan;
-    return -1;
-}
-
-int64_t ev_cyclegan_steps(const ev_cyclegan *gan)
-{
-    (void)gan;
-    return -1;
 }
 
 ev_status ev_cyclegan_save(ev_cyclegan *gan, const char *path)
@@ -77,33 +31,6 @@ ev_status ev_cyclegan_read_options(ev_context *ctx, const char *path, ev_cyclega
     (void)out;
     (void)out_generator;
     (void)out_discriminator;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_cyclegan_generator(ev_cyclegan *gan, int32_t direction, ev_model **out)
-{
-    (void)gan;
-    (void)direction;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_cyclegan_discriminator(ev_cyclegan *gan, int32_t direction, ev_model **out)
-{
-    (void)gan;
-    (void)direction;
-    (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_cyclegan_translate(ev_cyclegan *gan, int32_t direction, const ev_image *image,
-                                const ev_translator_options *opt, ev_image **out)
-{
-    (void)gan;
-    (void)direction;
-    (void)image;
-    (void)opt;
-    (void)out;
     return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
 }
 
@@ -164,18 +91,5 @@ ev_status ev_domain_fit(ev_context *ctx, ev_model *classifier, ev_dataset *insid
     (void)inside;
     (void)opt;
     (void)out;
-    return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
-}
-
-ev_status ev_generator_distill(ev_context *ctx, ev_model *student, ev_model *teacher,
-                               ev_dataset *pictures, const ev_distill_options *opt,
-                               double *loss_out)
-{
-    (void)ctx;
-    (void)student;
-    (void)teacher;
-    (void)pictures;
-    (void)opt;
-    (void)loss_out;
     return evi_fail(EV_ERR_UNSUPPORTED, "%s: not there yet", __func__);
 }
