@@ -21,6 +21,7 @@ static const verb verbs[] = {
     {"sweep", verb_sweep, "train many: nets, sizes of the training set, seeds"},
     {"tune", verb_tune, "find learning rate, dropout and l2 for a net"},
     {"prune", verb_prune, "make a model smaller: fewer channels, fewer layers"},
+    {"gan", verb_gan, "carry pictures from one set into another (CycleGAN)"},
     {"eval", verb_eval, "accuracy per class and confusion matrix"},
     {"predict", verb_predict, "say what is in pictures, or in frames on stdin"},
     {"inspect", verb_inspect, "what is in a model file"},

@@ -139,6 +139,7 @@ int verb_train(int argc, char **argv);
 int verb_sweep(int argc, char **argv);
 int verb_tune(int argc, char **argv);
 int verb_prune(int argc, char **argv);
+int verb_gan(int argc, char **argv);
 int verb_eval(int argc, char **argv);
 int verb_predict(int argc, char **argv);
 int verb_inspect(int argc, char **argv);
