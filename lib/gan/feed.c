@@ -13,6 +13,7 @@
 struct evi_gan_feed {
     evi_gan_feed_options o;
     ev_loader *loader;
+    int32_t size;   /* pictures in the set */
     ev_tensor *cut; /* [batch,C,H,W]; NULL: nothing to cut */
     evi_rng chance; /* of the cuts */
     int64_t next;   /* the number that the loader gives next; -1: it has to be told */
@@ -86,6 +87,7 @@ ev_status evi_gan_feed_create(ev_context *ctx, ev_dataset *set, const evi_gan_fe
     EVI_TRY(check(set, o));
     EVI_TRY(evi_calloc(ctx, 1, sizeof(*f), &f));
     f->o = *o;
+    f->size = ev_dataset_size(set);
     f->next = -1;
     ev_status status = start(ctx, set, f);
     if (status == EV_OK)
@@ -102,6 +104,11 @@ void evi_gan_feed_destroy(evi_gan_feed *feed)
     ev_loader_destroy(feed->loader);
     ev_tensor_destroy(feed->cut);
     evi_free(feed);
+}
+
+int32_t evi_gan_feed_size(const evi_gan_feed *feed)
+{
+    return feed->size;
 }
 
 /* ---- give ------------------------------------------------------------------------------------ */
