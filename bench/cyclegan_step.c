@@ -156,7 +156,7 @@ static void end(gan *s)
 static double bytes_of(const ev_trainer *t)
 {
     double gflop = 0, bytes = 0;
-    evi_session_cost(t->session, &gflop, &bytes);
+    evi_session_cost(t->parts[0].session, &gflop, &bytes);
     return 3 * bytes;
 }
 

@@ -34,7 +34,7 @@ int main(int argc, char **argv)
         MUST(ev_trainer_step(trainer, feeds, 2, NULL, 0));
         bench_add(&r.samples, (bench_now() - begin) * 1e3);
     }
-    evi_session_cost(trainer->session, &r.gflop, &r.bytes);
+    evi_session_cost(trainer->parts[0].session, &r.gflop, &r.bytes);
     r.gflop = 6e-9 * (double)ev_model_macs(m) * o.batch;
     /* backward moves twice what forward does; Adam reads and writes seven numbers a weight */
     r.bytes = 3 * r.bytes + 28.0 * (double)ev_model_parameter_count(m);

@@ -185,7 +185,7 @@ static bool fits(const ev_plan *plan, uint64_t room)
 {
     uint64_t whole = plan->table_bytes;
     return evi_add(whole, packed_block(plan), &whole) &&
-           evi_add(whole, evi_session_bytes(plan), &whole) && whole <= room;
+           evi_add(whole, evi_session_bytes(plan, false), &whole) && whole <= room;
 }
 
 /* A plan without its large memory, as fast as the limit allows. */
@@ -257,33 +257,23 @@ int32_t ev_plan_n_steps(const ev_plan *plan)
 
 /* ---- how much -------------------------------------------------------------------------------- */
 
-static ev_status memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt, bool training,
-                        ev_memory *out)
+uint64_t evi_plan_bytes(const ev_plan *plan)
 {
-    EVI_CHECK_POINTER(out);
-    ev_plan *plan = NULL;
-    EVI_TRY(create(ctx, model, opt, training, true, &plan));
-    ev_memory m = {.struct_size = sizeof m};
-    for (int32_t i = 0; i < plan->n_stores; i++) {
-        m.weights_bytes += (uint64_t)plan->stores[i]->n_total * sizeof(evi_real);
-        if (training)
-            m.training_bytes += (uint64_t)plan->stores[i]->n_trainable * sizeof(evi_real);
-    }
-    m.plan_bytes = plan->table_bytes + packed_block(plan);
-    m.session_bytes = evi_session_bytes(plan);
-    m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
-    ev_plan_destroy(plan);
-    return evi_options_write(out, &m, sizeof m, "ev_plan_memory");
+    return plan->table_bytes + packed_block(plan);
 }
 
 ev_status ev_plan_memory(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
                          ev_memory *out)
 {
-    return memory(ctx, model, opt, false, out);
-}
-
-ev_status evi_plan_memory_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
-                                   ev_memory *out)
-{
-    return memory(ctx, model, opt, true, out);
+    EVI_CHECK_POINTER(out);
+    ev_plan *plan = NULL;
+    EVI_TRY(create(ctx, model, opt, false, true, &plan));
+    ev_memory m = {.struct_size = sizeof m};
+    for (int32_t i = 0; i < plan->n_stores; i++)
+        m.weights_bytes += (uint64_t)plan->stores[i]->n_total * sizeof(evi_real);
+    m.plan_bytes = evi_plan_bytes(plan);
+    m.session_bytes = evi_session_bytes(plan, false);
+    m.total_bytes = m.weights_bytes + m.plan_bytes + m.session_bytes + m.training_bytes;
+    ev_plan_destroy(plan);
+    return evi_options_write(out, &m, sizeof m, "ev_plan_memory");
 }

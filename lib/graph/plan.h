@@ -112,7 +112,11 @@ uint64_t evi_steps_bytes(const ev_plan *plan);
 ev_status evi_steps_create(const ev_plan *plan, evi_steps *out); /* evi_free(out->block) */
 /* Shapes of all views for the shapes that the input views have now. */
 ev_status evi_steps_infer(const ev_plan *plan, evi_steps *steps);
-uint64_t evi_session_bytes(const ev_plan *plan); /* session.c */
+/* session.c: bytes of a session; and of its arena and scratch alone, which sessions that run in
+ * turn may share. */
+uint64_t evi_session_bytes(const ev_plan *plan, bool shares_workspace);
+uint64_t evi_session_workspace(const ev_plan *plan);
+uint64_t evi_plan_bytes(const ev_plan *plan); /* plan.c: of the plan itself */
 
 /* ---- sessions: session.c --------------------------------------------------------------------- */
 
@@ -139,12 +143,13 @@ struct ev_session {
  * not follow).  opt as for ev_plan_create; max_batch is the largest batch. */
 ev_status evi_plan_create_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
                                    ev_plan **out);
-/* Bytes of a training session, as ev_plan_memory (training_bytes: one gradient vector). */
-ev_status evi_plan_memory_training(ev_context *ctx, ev_model *model, const ev_plan_options *opt,
-                                   ev_memory *out);
 /* grads[i]: gradient vector of plan->stores[i], n_trainable elements, zero-filled by the caller;
  * NULL when that store is not trained. */
 ev_status evi_session_create_training(ev_plan *plan, evi_real *const *grads, ev_session **out);
+/* The same with arena and scratch of the caller's: at least evi_session_workspace() bytes, aligned
+ * to EVI_ALIGN, [borrow] as long as the session; NULL: its own. */
+ev_status evi_session_create_sharing(ev_plan *plan, evi_real *const *grads, void *workspace,
+                                     ev_session **out);
 
 /* One forward pass.  inputs[i]: elements of input i; batch: 1..max_batch; counter: number of the
  * training step, for dropout.  Fails only on shapes. */

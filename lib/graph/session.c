@@ -3,9 +3,10 @@
 #include "graph/plan.h"
 #include <string.h>
 
-/* One block: the session, its steps apart, then arena, scratch, results, last inputs. */
+/* One block: the session, its steps apart, then results, last inputs, and, where it has them to
+ * itself, arena and scratch. */
 typedef struct layout {
-    uint64_t outputs, inputs, arena, scratch, total;
+    uint64_t outputs, inputs, end;
 } layout;
 
 static layout lay_out(const ev_plan *plan)
@@ -13,15 +14,20 @@ static layout lay_out(const ev_plan *plan)
     layout l;
     l.outputs = evi_round_up(sizeof(ev_session), EVI_ALIGN);
     l.inputs = l.outputs + (uint64_t)plan->n_outputs * sizeof(ev_tensor);
-    l.arena = evi_round_up(l.inputs + 2 * (uint64_t)plan->n_inputs * sizeof(void *), EVI_ALIGN);
-    l.scratch = l.arena + evi_round_up(plan->arena_bytes, EVI_ALIGN);
-    l.total = l.scratch + evi_round_up(plan->scratch_bytes, EVI_ALIGN);
+    l.end = evi_round_up(l.inputs + 2 * (uint64_t)plan->n_inputs * sizeof(void *), EVI_ALIGN);
     return l;
 }
 
-uint64_t evi_session_bytes(const ev_plan *plan)
+uint64_t evi_session_workspace(const ev_plan *plan)
 {
-    return evi_block_bytes(lay_out(plan).total) + evi_steps_bytes(plan);
+    return evi_round_up(plan->arena_bytes, EVI_ALIGN) +
+           evi_round_up(plan->scratch_bytes, EVI_ALIGN);
+}
+
+uint64_t evi_session_bytes(const ev_plan *plan, bool shares_workspace)
+{
+    uint64_t own = shares_workspace ? 0 : evi_session_workspace(plan);
+    return evi_block_bytes(lay_out(plan).end + own) + evi_steps_bytes(plan);
 }
 
 /* ---- binding --------------------------------------------------------------------------------- */
@@ -98,16 +104,17 @@ static void start_outputs(ev_session *session)
     }
 }
 
-static ev_status create(ev_plan *plan, evi_real *const *grads, ev_session **out)
+static ev_status create(ev_plan *plan, evi_real *const *grads, void *workspace, ev_session **out)
 {
     EVI_CHECK_POINTER(out);
     *out = NULL;
     EVI_CHECK_HANDLE(plan, EVI_MAGIC_PLAN);
     layout l = lay_out(plan);
     ev_session *session = NULL;
-    EVI_TRY(evi_malloc(plan->handle.ctx, l.total, 1, &session));
+    uint64_t own = workspace != NULL ? 0 : evi_session_workspace(plan);
+    EVI_TRY(evi_malloc(plan->handle.ctx, l.end + own, 1, &session));
     char *block = (char *)session;
-    memset(block, 0, l.arena);
+    memset(block, 0, l.end);
     ev_status status = evi_steps_create(plan, &session->steps);
     if (status != EV_OK) {
         evi_free(session);
@@ -119,8 +126,8 @@ static ev_status create(ev_plan *plan, evi_real *const *grads, ev_session **out)
     session->outputs = (ev_tensor *)(void *)(block + l.outputs);
     session->last_inputs = (const void **)(void *)(block + l.inputs);
     session->given = session->last_inputs + plan->n_inputs;
-    session->arena = block + l.arena;
-    session->scratch = block + l.scratch;
+    session->arena = workspace != NULL ? workspace : block + l.end;
+    session->scratch = session->arena + evi_round_up(plan->arena_bytes, EVI_ALIGN);
     bind_memory(session, grads);
     start_outputs(session);
     *out = session;
@@ -129,12 +136,18 @@ static ev_status create(ev_plan *plan, evi_real *const *grads, ev_session **out)
 
 ev_status ev_session_create(ev_plan *plan, ev_session **out)
 {
-    return create(plan, NULL, out);
+    return create(plan, NULL, NULL, out);
 }
 
 ev_status evi_session_create_training(ev_plan *plan, evi_real *const *grads, ev_session **out)
 {
-    return create(plan, grads, out);
+    return create(plan, grads, NULL, out);
+}
+
+ev_status evi_session_create_sharing(ev_plan *plan, evi_real *const *grads, void *workspace,
+                                     ev_session **out)
+{
+    return create(plan, grads, workspace, out);
 }
 
 void ev_session_destroy(ev_session *session)

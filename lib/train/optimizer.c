@@ -9,17 +9,31 @@
 
 /* ---- what is trained ----------------------------------------------------------------------- */
 
-/* marks[p]: some unfrozen use of param p of this store gets a gradient. */
-static void mark_params(const ev_trainer *t, int32_t store, uint8_t *marks)
+enum { BY_FIRST = 1, BY_LATER = 2 };
+
+/* marks[p]: in which parts some unfrozen use of param p of this store gets a gradient. */
+static void mark_params(const ev_trainer *t, const evi_store *store, uint8_t *marks)
 {
-    const ev_plan *plan = t->plan;
-    for (int32_t i = 0; i < plan->n_values; i++) {
-        const evi_flat_value *v = &plan->values[i];
-        if (v->kind != EVI_FLAT_PARAM || v->store != store || v->frozen || !v->want_grad)
-            continue;
-        const evi_param *p = &plan->stores[store]->params[v->index];
-        marks[v->index] = p->trainable != 0 && p->frozen == 0;
+    for (int32_t k = 0; k < t->n_parts; k++) {
+        const ev_plan *plan = t->parts[k].plan;
+        for (int32_t i = 0; i < plan->n_values; i++) {
+            const evi_flat_value *v = &plan->values[i];
+            if (v->kind != EVI_FLAT_PARAM || plan->stores[v->store] != store || v->frozen ||
+                !v->want_grad)
+                continue;
+            const evi_param *p = &store->params[v->index];
+            if (p->trainable != 0 && p->frozen == 0)
+                marks[v->index] |= k == 0 ? BY_FIRST : BY_LATER;
+        }
     }
+}
+
+static bool any_is(const uint8_t *marks, int32_t n, uint8_t what)
+{
+    for (int32_t i = 0; i < n; i++)
+        if (marks[i] == what)
+            return true;
+    return false;
 }
 
 static int32_t cut(evi_train_piece *pieces, int32_t n, int32_t store, int64_t first, int64_t end)
@@ -62,10 +76,11 @@ static ev_status find_pieces(ev_trainer *t)
             status = evi_calloc(ctx, (uint64_t)store->n_params, 1, &marks);
             if (status != EV_OK)
                 break;
-            mark_params(t, s, marks);
+            mark_params(t, store, marks);
             int32_t before = n;
             n = cut_store(store, s, marks, t->pieces, n);
             t->stores[s].trained = n > before;
+            t->stores[s].cleared = any_is(marks, store->n_params, BY_LATER);
             evi_free(marks);
         }
         t->n_pieces = n;
@@ -177,7 +192,7 @@ static void square_piece(void *arg, int64_t task, int32_t worker)
 
 double evi_train_norm(ev_trainer *t, evi_crew *crew)
 {
-    piece_job job = { .t = t, .k = t->plan->k };
+    piece_job job = { .t = t, .k = t->parts[0].plan->k };
     double sum = 0;
     evi_parallel(crew, t->n_pieces, square_piece, &job);
     for (int32_t i = 0; i < t->n_pieces; i++)
@@ -202,14 +217,15 @@ static void clip_piece(void *arg, int64_t task, int32_t worker)
 void evi_train_clip(ev_trainer *t, evi_crew *crew, double norm)
 {
     if (t->o.clip_value > 0) {
-        piece_job job = { .t = t, .k = t->plan->k, .limit = t->o.clip_value, .factor = 1 };
+        piece_job job = { .t = t, .k = t->parts[0].plan->k, .limit = t->o.clip_value, .factor = 1 };
         evi_parallel(crew, t->n_pieces, clip_piece, &job);
         if (t->o.clip_norm > 0)
             norm = evi_train_norm(t, crew);
     }
     if (t->o.clip_norm > 0) {
         /* the small number is PyTorch's (clip_grad_norm_) */
-        piece_job job = { .t = t, .k = t->plan->k, .factor = t->o.clip_norm / (norm + 1e-6) };
+        piece_job job = { .t = t, .k = t->parts[0].plan->k };
+        job.factor = t->o.clip_norm / (norm + 1e-6);
         if (job.factor < 1)
             evi_parallel(crew, t->n_pieces, clip_piece, &job);
     }
@@ -239,7 +255,7 @@ void evi_train_update(ev_trainer *t, evi_crew *crew, double rate)
 {
     const evi_train *o = &t->o;
     double step = (double)(t->state.steps + 1);
-    piece_job job = { .t = t, .k = t->plan->k };
+    piece_job job = { .t = t, .k = t->parts[0].plan->k };
     job.sgd = (evk_sgd){ .lr = (evi_real)rate, .momentum = (evi_real)o->momentum,
                          .l2 = (evi_real)o->l2, .nesterov = o->nesterov,
                          .first = t->state.steps == 0 };

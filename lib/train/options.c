@@ -3,6 +3,7 @@
 #include "train/trainer.h"
 
 #include <math.h>
+#include <string.h>
 
 /* 0.999f is 0.99900001287: taken as it is, 1 - beta would be off by 1e-5, and a checkpoint or
  * PyTorch would not mean the same number.  What a caller writes has few digits. */
@@ -180,10 +181,12 @@ static void add_real(evi_text *text, const char *key, double value)
 static uint32_t layers_crc(const ev_trainer *t)
 {
     uint32_t crc = 0;
-    for (int32_t i = 0; i < t->plan->n_nodes; i++) {
-        const char *name = t->plan->nodes[i].op->name;
-        for (const char *c = name; *c != '\0'; c++)
-            crc = evi_crc32c(crc, c, 1);
+    for (int32_t k = 0; k < t->n_parts; k++) {
+        const ev_plan *plan = t->parts[k].plan;
+        for (int32_t i = 0; i < plan->n_nodes; i++) {
+            const char *name = plan->nodes[i].op->name;
+            crc = evi_crc32c(crc, name, strlen(name));
+        }
     }
     for (int32_t i = 0; i < t->n_pieces; i++) {
         const evi_train_piece *p = &t->pieces[i];

@@ -37,6 +37,7 @@ static ev_status save_after_step(ev_trainer *t)
 
 static ev_status train_epoch(ev_trainer *t)
 {
+    const void **inputs = t->parts[0].inputs;
     EVI_TRY(ev_loader_start_epoch(t->train, t->state.epoch, t->state.batch));
     for (;;) {
         ev_tensor *images = NULL;
@@ -45,10 +46,10 @@ static ev_status train_epoch(ev_trainer *t)
         EVI_TRY(ev_loader_next(t->train, &images, &labels, NULL, &n));
         if (n == 0)
             return EV_OK;
-        t->inputs[0] = images->data;
-        t->inputs[1] = labels;
+        inputs[0] = images->data;
+        inputs[1] = labels;
         if (t->teacher != NULL)
-            EVI_TRY(evi_train_ask_teacher(t, images, &t->inputs[2]));
+            EVI_TRY(evi_train_ask_teacher(t, images, &inputs[2]));
         EVI_TRY(evi_train_step(t, n, labels));
         t->state.batch = t->train->batch; /* it may have passed over one that cannot be read */
         EVI_TRY(save_after_step(t));

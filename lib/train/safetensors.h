@@ -51,8 +51,8 @@ void evi_st_end(evi_st_file *f);
 /* Writing: data is borrowed until evi_st_write(), names and texts are copied. */
 ev_status evi_st_add(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
                      const void *data);
-/* As evi_st_add(), with zeroed memory that the file owns: data_out (a pointer to a pointer) is where
- * to fill it until the file ends. */
+/* As evi_st_add(), with zeroed memory that the file owns: data_out (a pointer to a pointer) says
+ * where to fill it. */
 ev_status evi_st_add_own(evi_st_file *f, const char *name, int32_t type, const evi_shape *shape,
                          void *data_out);
 ev_status evi_st_add_text(evi_st_file *f, const char *key, const char *value);

@@ -24,29 +24,20 @@ static void statistics(ev_trainer *t, bool restore)
 
 /* ---- losses -------------------------------------------------------------------------------- */
 
-/* Fills t->losses; gives the weighted sum, not finite when one of them is not. */
-static double read_losses(ev_trainer *t)
+/* Fills the part's losses; gives their weighted sum, not finite when one of them is not. */
+static double read_losses(ev_trainer *t, const evi_train_part *part)
 {
+    const ev_model *net = part->net;
     double sum = 0;
-    int32_t n = 0;
-    for (int32_t i = 0; i < t->net->n_outputs; i++) {
-        if (!t->net->outputs[i].is_loss)
+    int32_t n = part->first_loss;
+    for (int32_t i = 0; i < net->n_outputs; i++) {
+        if (!net->outputs[i].is_loss)
             continue;
-        t->losses[n] = evi_session_scalar(t->session, i);
-        sum += t->losses[n] * (double)t->net->outputs[i].weight;
+        t->losses[n] = evi_session_scalar(part->session, i);
+        sum += t->losses[n] * (double)net->outputs[i].weight;
         n++;
     }
     return sum;
-}
-
-static void show_outputs(ev_trainer *t)
-{
-    for (int32_t i = 0; i < t->net->n_outputs; i++) {
-        ev_tensor *out = &t->outputs[i];
-        out->data = (void *)(uintptr_t)evi_session_output_data(t->session, i, &out->shape);
-        out->n_bytes = (uint64_t)evi_shape_count(&out->shape) *
-                       (uint64_t)evi_type_bytes(out->type);
-    }
 }
 
 static int64_t count_right(const ev_trainer *t, int64_t batch, const int32_t *labels)
@@ -87,18 +78,41 @@ static ev_status diverged(const ev_trainer *t, const char *what, double value)
                     (long long)t->state.steps + 1, what, value);
 }
 
+/* Nothing is known of this step yet. */
+static void clear(ev_trainer *t)
+{
+    for (int32_t i = 0; i < t->n_losses; i++)
+        t->losses[i] = (double)NAN;
+    for (int32_t i = 0; i < t->n_stores; i++)
+        if (t->stores[i].cleared)
+            memset(t->stores[i].gradients, 0,
+                   (size_t)t->stores[i].store->n_trainable * sizeof(evi_real));
+}
+
+/* One net forward and backward: the first one's gradients overwrite, others' are added. */
+static ev_status run_part(ev_trainer *t, evi_crew *crew, int32_t number, int64_t batch,
+                          double *loss)
+{
+    const evi_train_part *part = &t->parts[number];
+    EVI_TRY(evi_session_forward(part->session, crew, part->inputs, part->net->n_inputs, batch,
+                                (uint64_t)t->state.steps));
+    evi_train_show_outputs(t, part);
+    *loss += read_losses(t, part);
+    /* with a reduce hook the others wait for our gradients: they shall find out too */
+    if (!isfinite(*loss) && t->o.reduce == NULL)
+        return diverged(t, "the loss", *loss);
+    evi_session_backward(part->session, crew, NULL, number > 0);
+    return EV_OK;
+}
+
 /* Everything up to the update; on failure only running statistics have changed. */
 static ev_status gradients(ev_trainer *t, evi_crew *crew, int64_t batch, double *loss_out)
 {
-    EVI_TRY(evi_session_forward(t->session, crew, t->inputs, t->n_inputs, batch,
-                                (uint64_t)t->state.steps));
-    show_outputs(t);
-    double loss = read_losses(t);
+    double loss = 0;
+    clear(t);
+    for (int32_t i = 0; i < t->n_parts; i++)
+        EVI_TRY(run_part(t, crew, i, batch, &loss));
     *loss_out = loss;
-    /* with a reduce hook the others wait for our gradients: they shall find out too */
-    if (!isfinite(loss) && t->o.reduce == NULL)
-        return diverged(t, "the loss", loss);
-    evi_session_backward(t->session, crew, NULL, false);
     EVI_TRY(call_reduce(t));
     double norm = evi_train_norm(t, crew);
     if (!isfinite(loss))
@@ -157,10 +171,11 @@ static ev_status misfit(const ev_tensor *x, const evi_shape *want, const char *n
 }
 
 /* Does the tensor fit the input, and which batch is it?  *batch 0: not known yet. */
-static ev_status check_feed(const ev_trainer *t, int32_t input, const ev_tensor *x, int64_t *batch)
+static ev_status check_feed(const ev_trainer *t, const evi_train_part *part, int32_t input,
+                            const ev_tensor *x, int64_t *batch)
 {
-    const evi_port *port = &t->net->inputs[input];
-    const evi_edge *edge = &t->plan->values[t->plan->inputs[input]].edge;
+    const evi_port *port = &part->net->inputs[input];
+    const evi_edge *edge = &part->plan->values[part->plan->inputs[input]].edge;
     evi_shape want = edge->shape;
     bool any = want.rank > 0 && (port->dynamic & 1) != 0;
     if (any && x->shape.rank > 0)
@@ -177,23 +192,40 @@ static ev_status check_feed(const ev_trainer *t, int32_t input, const ev_tensor 
     return EV_OK;
 }
 
+/* To every part that has such an input. */
+static ev_status bind_feed(ev_trainer *t, const ev_feed *feed, int64_t *batch)
+{
+    bool found = false, twice = false;
+    EVI_CHECK_POINTER(feed->name);
+    EVI_CHECK_HANDLE(feed->tensor, EVI_MAGIC_TENSOR);
+    for (int32_t k = 0; k < t->n_parts; k++) {
+        evi_train_part *part = &t->parts[k];
+        int32_t input = find_input(part->net, feed->name);
+        if (input < 0)
+            continue;
+        found = true;
+        twice = twice || part->inputs[input] != NULL;
+        if (!twice)
+            EVI_TRY(check_feed(t, part, input, feed->tensor, batch));
+        part->inputs[input] = feed->tensor->data;
+    }
+    if (!found || twice)
+        return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: %s input '%.64s'",
+                        twice ? "two feeds for" : "there is no", feed->name);
+    return EV_OK;
+}
+
 static ev_status bind_feeds(ev_trainer *t, const ev_feed *feeds, int32_t n_feeds, int64_t *batch)
 {
-    memset(t->inputs, 0, (size_t)t->n_inputs * sizeof(*t->inputs));
-    for (int32_t i = 0; i < n_feeds; i++) {
-        EVI_CHECK_POINTER(feeds[i].name);
-        EVI_CHECK_HANDLE(feeds[i].tensor, EVI_MAGIC_TENSOR);
-        int32_t input = find_input(t->net, feeds[i].name);
-        if (input < 0 || t->inputs[input] != NULL)
-            return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: %s input '%.64s'",
-                            input < 0 ? "there is no" : "two feeds for", feeds[i].name);
-        EVI_TRY(check_feed(t, input, feeds[i].tensor, batch));
-        t->inputs[input] = feeds[i].tensor->data;
-    }
-    for (int32_t i = 0; i < t->n_inputs; i++)
-        if (t->inputs[i] == NULL)
-            return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: no feed for input '%s'",
-                            t->net->inputs[i].name);
+    for (int32_t k = 0; k < t->n_parts; k++)
+        memset(t->parts[k].inputs, 0, (size_t)t->parts[k].net->n_inputs * sizeof(void *));
+    for (int32_t i = 0; i < n_feeds; i++)
+        EVI_TRY(bind_feed(t, &feeds[i], batch));
+    for (int32_t k = 0; k < t->n_parts; k++)
+        for (int32_t i = 0; i < t->parts[k].net->n_inputs; i++)
+            if (t->parts[k].inputs[i] == NULL)
+                return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: no feed for input '%s'",
+                                t->parts[k].net->inputs[i].name);
     return EV_OK;
 }
 
@@ -220,7 +252,7 @@ ev_status ev_trainer_step(ev_trainer *trainer, const ev_feed *feeds, int32_t n_f
     EVI_TRY(bind_feeds(trainer, feeds, n_feeds, &batch));
     batch = batch == 0 ? 1 : batch;
     if (trainer->is_classifier) {
-        labels = trainer->inputs[1];
+        labels = trainer->parts[0].inputs[1];
         EVI_TRY(check_labels(trainer, labels, batch));
     }
     ev_status status = evi_train_step(trainer, batch, labels);

@@ -7,99 +7,75 @@
 
 /* ---- make ---------------------------------------------------------------------------------- */
 
-/* The net and its plan: what has to be known before memory can be counted. */
-static ev_status plan_net(ev_trainer *t)
+/* What a trainer is made of. */
+typedef struct origin {
+    ev_model *const *nets;
+    int32_t n_nets;
+    const evi_teacher *teacher; /* NULL: none */
+    ev_dataset *train, *valid;  /* NULL: none */
+    const ev_train_options *opt;
+    const char *function; /* the caller's, for messages */
+} origin;
+
+static ev_status compose_nets(ev_trainer *t, const origin *from)
 {
-    ev_plan_options p;
-    float *rates = NULL;
-    EV_OPTIONS_INIT(&p);
-    p.max_batch = t->o.batch_size;
-    p.precise = t->o.precise;
-    EVI_TRY(evi_train_compose(t->handle.ctx, t->model, &t->o, &t->net, &t->is_classifier));
-    EVI_TRY(evi_dropout_set(t->net, t->o.dropout, &rates));
-    ev_status status = evi_plan_create_training(t->handle.ctx, t->net, &p, &t->plan);
-    evi_dropout_restore(t->net, rates);
-    EVI_TRY(status);
-    t->n_inputs = t->net->n_inputs;
-    t->n_losses = evi_count_losses(t->net);
+    for (int32_t i = 0; i < from->n_nets; i++) {
+        ev_model *net = from->nets[i];
+        if (from->n_nets > 1 && evi_count_losses(net) == 0)
+            return evi_fail(EV_ERR_ARGUMENT, "%s: net %d of %d declares no loss", from->function,
+                            (int)i, (int)from->n_nets);
+        EVI_TRY(evi_train_compose(t->handle.ctx, net, &t->o, &t->parts[i].net,
+                                  &t->is_classifier));
+    }
+    const ev_model *net = t->parts[0].net;
     if (t->is_classifier)
-        t->n_classes = (int32_t)t->net->values[t->net->outputs[0].value].edge.shape.dim[1];
-    t->n_stores = t->plan->n_stores;
-    EVI_TRY(evi_calloc(t->handle.ctx, (uint64_t)t->n_stores, sizeof(evi_train_store), &t->stores));
-    for (int32_t i = 0; i < t->n_stores; i++)
-        t->stores[i].store = t->plan->stores[i];
+        t->n_classes = (int32_t)net->values[net->outputs[0].value].edge.shape.dim[1];
     return EV_OK;
 }
 
-/* Starts the object; what was made so far is there also after a failure. */
-static ev_status begin(ev_context *ctx, ev_model *model, const evi_teacher *teacher, bool has_valid,
-                       const ev_train_options *opt, const char *function, ev_trainer **out)
+static uint64_t trainer_bytes(int32_t n_parts)
 {
-    EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
-    EVI_CHECK_HANDLE(model, EVI_MAGIC_MODEL);
+    return sizeof(ev_trainer) + (uint64_t)n_parts * sizeof(evi_train_part);
+}
+
+/* Starts the object, up to what has to be known before memory can be counted; what was made so far
+ * is there also after a failure. */
+static ev_status begin(ev_context *ctx, const origin *from, bool has_valid, ev_trainer **out)
+{
+    EVI_TRY(evi_check_handle(ctx, EVI_MAGIC_CONTEXT, from->function, "ctx"));
+    for (int32_t i = 0; i < from->n_nets; i++)
+        EVI_TRY(evi_check_handle(from->nets[i], EVI_MAGIC_MODEL, from->function, "model"));
     evi_train o;
-    EVI_TRY(evi_train_options(opt, has_valid, function, &o));
-    EVI_TRY(evi_calloc(ctx, 1, sizeof(ev_trainer), out));
+    EVI_TRY(evi_train_options(from->opt, has_valid, from->function, &o));
+    EVI_TRY(evi_calloc(ctx, 1, trainer_bytes(from->n_nets), out));
     ev_trainer *t = *out;
     evi_handle_start(&t->handle, EVI_MAGIC_TRAINER, ctx);
     t->o = o;
-    if (teacher != NULL) {
-        t->o.distill = teacher->distill;
-        t->o.temperature = teacher->temperature;
+    if (from->teacher != NULL) {
+        t->o.distill = from->teacher->distill;
+        t->o.temperature = from->teacher->temperature;
     }
     t->keep_best = o.monitor != EV_MONITOR_DEFAULT;
-    t->model = ev_model_ref(model);
-    return plan_net(t);
+    t->model = ev_model_ref(from->nets[0]);
+    t->n_parts = from->n_nets;
+    EVI_TRY(compose_nets(t, from));
+    return evi_train_plan_parts(t);
 }
 
-static ev_status make_session(ev_trainer *t)
+static ev_status make_history(ev_trainer *t)
 {
-    evi_real **gradients = NULL;
-    EVI_TRY(evi_calloc(t->handle.ctx, (uint64_t)t->n_stores, sizeof(evi_real *), &gradients));
-    for (int32_t i = 0; i < t->n_stores; i++) {
-        gradients[i] = t->stores[i].gradients;
-        t->n_trained += t->stores[i].trained;
-    }
-    ev_status status = evi_session_create_training(t->plan, gradients, &t->session);
-    evi_free(gradients);
-    EVI_TRY(status);
-    const evi_rng chance = { t->o.seed, 0x64726f706f7574u }; /* a stream for dropout alone */
-    for (int32_t i = 0; i < t->session->steps.n; i++)
-        t->session->steps.step[i].rng =
-            evi_rng_derive(chance, (uint64_t)t->session->steps.node[i]);
-    return EV_OK;
-}
-
-/* The small tables, in the order of small_bytes(). */
-static ev_status make_tables(ev_trainer *t)
-{
-    ev_context *ctx = t->handle.ctx;
-    uint64_t n_outputs = (uint64_t)t->net->n_outputs;
-    EVI_TRY(evi_calloc(ctx, (uint64_t)t->n_losses, sizeof(double), &t->losses));
-    EVI_TRY(evi_calloc(ctx, (uint64_t)t->n_inputs, sizeof(void *), &t->inputs));
-    EVI_TRY(evi_calloc(ctx, n_outputs, sizeof(ev_tensor), &t->outputs));
-    for (uint64_t i = 0; i < n_outputs; i++) {
-        ev_tensor *out = &t->outputs[i];
-        out->handle.magic = EVI_MAGIC_TENSOR;
-        out->handle.ctx = ctx;
-        atomic_init(&out->handle.refs, 1);
-        out->type = t->net->values[t->net->outputs[i].value].edge.type;
-    }
     t->history_capacity = EVI_MIN(t->o.max_epochs, 128);
-    return evi_calloc(ctx, (uint64_t)t->history_capacity, sizeof(ev_epoch), &t->history);
+    return evi_calloc(t->handle.ctx, (uint64_t)t->history_capacity, sizeof(ev_epoch), &t->history);
 }
 
 static uint64_t small_bytes(const ev_trainer *t)
 {
-    return evi_block_bytes(sizeof(ev_trainer)) +
+    return evi_block_bytes(trainer_bytes(t->n_parts)) +
            evi_block_bytes((uint64_t)t->n_stores * sizeof(evi_train_store)) +
-           evi_block_bytes((uint64_t)t->n_losses * sizeof(double)) +
-           evi_block_bytes((uint64_t)t->n_inputs * sizeof(void *)) +
-           evi_block_bytes((uint64_t)t->net->n_outputs * sizeof(ev_tensor)) +
            evi_block_bytes((uint64_t)EVI_MIN(t->o.max_epochs, 128) * sizeof(ev_epoch)) +
            evi_block_bytes(strlen(t->options_text) + 1) +
            (t->o.checkpoint != NULL ? evi_block_bytes(strlen(t->o.checkpoint) + 1) : 0) +
-           (t->net != t->model ? evi_model_bytes(t->net) : 0);
+           (t->parts[0].net != t->model ? evi_model_bytes(t->parts[0].net) : 0);
 }
 
 static ev_status make_loader(ev_trainer *t, ev_dataset *dataset, bool training, ev_loader **out)
@@ -141,8 +117,10 @@ static void start_state(ev_trainer *t)
 static ev_status complete(ev_trainer *t, ev_dataset *train, ev_dataset *valid)
 {
     EVI_TRY(evi_train_vectors(t, true));
-    EVI_TRY(make_session(t));
-    EVI_TRY(make_tables(t));
+    for (int32_t i = 0; i < t->n_stores; i++)
+        t->n_trained += t->stores[i].trained;
+    EVI_TRY(evi_train_start_parts(t));
+    EVI_TRY(make_history(t));
     EVI_TRY(make_loader(t, train, true, &t->train));
     EVI_TRY(make_loader(t, valid, false, &t->valid));
     if (t->o.checkpoint != NULL)
@@ -188,25 +166,24 @@ ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const vo
 
 /* ---- create and destroy -------------------------------------------------------------------- */
 
-static ev_status create(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
-                        ev_dataset *train, ev_dataset *valid, const ev_train_options *opt,
-                        const char *function, ev_trainer **out)
+static ev_status create(ev_context *ctx, const origin *from, ev_trainer **out)
 {
+    const char *function = from->function;
     if (out == NULL)
         return evi_fail(EV_ERR_ARGUMENT, "%s: out is NULL", function);
     *out = NULL;
-    if (train != NULL)
-        EVI_TRY(evi_check_handle(train, EVI_MAGIC_DATASET, function, "train"));
-    if (valid != NULL)
-        EVI_TRY(evi_check_handle(valid, EVI_MAGIC_DATASET, function, "valid"));
-    if (train == NULL && valid != NULL)
+    if (from->train != NULL)
+        EVI_TRY(evi_check_handle(from->train, EVI_MAGIC_DATASET, function, "train"));
+    if (from->valid != NULL)
+        EVI_TRY(evi_check_handle(from->valid, EVI_MAGIC_DATASET, function, "valid"));
+    if (from->train == NULL && from->valid != NULL)
         return evi_fail(EV_ERR_ARGUMENT, "%s: a validation set without a training set", function);
     ev_trainer *t = NULL;
-    ev_status status = begin(ctx, model, teacher, valid != NULL, opt, function, &t);
-    if (status == EV_OK && teacher != NULL)
-        status = make_teacher(t, teacher);
+    ev_status status = begin(ctx, from, from->valid != NULL, &t);
+    if (status == EV_OK && from->teacher != NULL)
+        status = make_teacher(t, from->teacher);
     if (status == EV_OK)
-        status = complete(t, train, valid);
+        status = complete(t, from->train, from->valid);
     if (status != EV_OK)
         ev_trainer_destroy(t);
     else
@@ -217,14 +194,23 @@ static ev_status create(ev_context *ctx, ev_model *model, const evi_teacher *tea
 ev_status ev_trainer_create(ev_context *ctx, ev_model *model, ev_dataset *train, ev_dataset *valid,
                             const ev_train_options *opt, ev_trainer **out)
 {
-    return create(ctx, model, NULL, train, valid, opt, __func__, out);
+    const origin from = { &model, 1, NULL, train, valid, opt, __func__ };
+    return create(ctx, &from, out);
 }
 
 ev_status evi_trainer_create_taught(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
                                     ev_dataset *train, ev_dataset *valid,
                                     const ev_train_options *opt, ev_trainer **out)
 {
-    return create(ctx, model, teacher, train, valid, opt, "ev_trainer_create", out);
+    const origin from = { &model, 1, teacher, train, valid, opt, "ev_trainer_create" };
+    return create(ctx, &from, out);
+}
+
+ev_status evi_trainer_create_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
+                                   const ev_train_options *opt, ev_trainer **out)
+{
+    const origin from = { nets, n_nets, NULL, NULL, NULL, opt, "ev_trainer_create" };
+    return create(ctx, &from, out);
 }
 
 void ev_trainer_destroy(ev_trainer *trainer)
@@ -234,18 +220,13 @@ void ev_trainer_destroy(ev_trainer *trainer)
         return;
     ev_loader_destroy(t->train);
     ev_loader_destroy(t->valid);
-    ev_session_destroy(t->session);
     ev_session_destroy(t->teacher);
     evi_train_vectors_free(t);
-    ev_plan_destroy(t->plan);
-    ev_model_destroy(t->net);
+    evi_train_parts_free(t);
     ev_model_destroy(t->model);
     evi_free(t->checkpoint_path);
     evi_free(t->options_text);
     evi_free(t->stores);
-    evi_free(t->losses);
-    evi_free(t->inputs);
-    evi_free(t->outputs);
     evi_free(t->history);
     evi_handle_end(t);
 }
@@ -255,42 +236,51 @@ void ev_trainer_destroy(ev_trainer *trainer)
 static ev_status count_memory(ev_trainer *t, bool with_valid, ev_memory *m)
 {
     ev_plan_options p;
-    float *rates = NULL;
+    ev_memory v;
     EV_OPTIONS_INIT(&p);
+    EV_OPTIONS_INIT(&v);
     p.max_batch = t->o.batch_size;
     p.precise = t->o.precise;
-    EVI_TRY(evi_dropout_set(t->net, t->o.dropout, &rates));
-    ev_status status = evi_plan_memory_training(t->handle.ctx, t->net, &p, m);
-    evi_dropout_restore(t->net, rates);
-    EVI_TRY(status);
     EVI_TRY(evi_train_vectors(t, false));
     EVI_TRY(evi_train_options_text(t, 0, 0));
-    m->training_bytes = evi_train_vectors_bytes(t) + small_bytes(t);
-    m->total_bytes = m->weights_bytes + m->plan_bytes + m->session_bytes + m->training_bytes;
-    if (with_valid) {
-        ev_memory v;
-        EV_OPTIONS_INIT(&v);
+    if (with_valid)
         EVI_TRY(ev_plan_memory(t->handle.ctx, t->model, &p, &v));
-        m->plan_bytes += v.plan_bytes;
-        m->session_bytes += v.session_bytes;
-        m->total_bytes += v.plan_bytes + v.session_bytes;
-    }
+    for (int32_t i = 0; i < t->n_stores; i++)
+        m->weights_bytes += (uint64_t)t->stores[i].store->n_total * sizeof(evi_real);
+    m->plan_bytes = evi_train_plans_bytes(t) + v.plan_bytes;
+    m->session_bytes = evi_train_sessions_bytes(t) + v.session_bytes;
+    m->training_bytes = evi_train_vectors_bytes(t) + evi_train_tables_bytes(t) + small_bytes(t);
+    m->total_bytes = m->weights_bytes + m->plan_bytes + m->session_bytes + m->training_bytes;
     return EV_OK;
+}
+
+static ev_status memory(ev_context *ctx, const origin *from, bool with_valid, ev_memory *out)
+{
+    ev_memory m;
+    EV_OPTIONS_INIT(&m);
+    ev_trainer *t = NULL;
+    ev_status status = begin(ctx, from, with_valid, &t);
+    if (status == EV_OK)
+        status = count_memory(t, with_valid, &m);
+    ev_trainer_destroy(t);
+    EVI_TRY(status);
+    return evi_options_write(out, &m, (uint32_t)sizeof(m), from->function);
 }
 
 ev_status ev_trainer_memory(ev_context *ctx, ev_model *model, int32_t with_valid,
                             const ev_train_options *opt, ev_memory *out)
 {
+    const origin from = { .nets = &model, .n_nets = 1, .opt = opt, .function = __func__ };
     EVI_CHECK_POINTER(out);
-    ev_memory m;
-    EV_OPTIONS_INIT(&m);
-    ev_trainer *t = NULL;
-    ev_status status = begin(ctx, model, NULL, with_valid != 0, opt, __func__, &t);
-    if (status == EV_OK)
-        status = count_memory(t, with_valid != 0, &m);
-    ev_trainer_destroy(t);
-    EVI_TRY(status);
-    return evi_options_write(out, &m, (uint32_t)sizeof(m), __func__);
+    return memory(ctx, &from, with_valid != 0, out);
+}
+
+ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
+                                   const ev_train_options *opt, ev_memory *out)
+{
+    const origin from = { .nets = nets, .n_nets = n_nets, .opt = opt,
+                          .function = "ev_trainer_memory" };
+    return memory(ctx, &from, false, out);
 }
 
 /* ---- ask ----------------------------------------------------------------------------------- */
@@ -348,10 +338,12 @@ const char *ev_trainer_loss_name(const ev_trainer *trainer, int32_t index)
 {
     if (!is_trainer(trainer) || index < 0)
         return NULL;
-    const ev_model *net = trainer->net;
-    for (int32_t i = 0; i < net->n_outputs; i++)
-        if (net->outputs[i].is_loss && index-- == 0)
-            return net->outputs[i].name;
+    for (int32_t k = 0; k < trainer->n_parts; k++) {
+        const ev_model *net = trainer->parts[k].net;
+        for (int32_t i = 0; i < net->n_outputs; i++)
+            if (net->outputs[i].is_loss && index-- == 0)
+                return net->outputs[i].name;
+    }
     return NULL;
 }
 
@@ -366,7 +358,7 @@ ev_status ev_trainer_history(const ev_trainer *trainer, int32_t index, ev_epoch 
 
 const ev_tensor *ev_trainer_output(const ev_trainer *trainer, int32_t index)
 {
-    if (!is_trainer(trainer) || index < 0 || index >= trainer->net->n_outputs)
+    if (!is_trainer(trainer) || index < 0 || index >= trainer->n_outputs)
         return NULL;
     return trainer->outputs[index].data != NULL ? &trainer->outputs[index] : NULL;
 }

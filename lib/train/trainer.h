@@ -44,14 +44,25 @@ typedef struct evi_train_store {
     evi_real *moment2;    /* n_trainable: second moment */
     evi_real *best;       /* n_total: the best weights, or, while `swapped`, the latest */
     evi_real *statistics; /* n_total - n_trainable: running statistics before the step */
-    int32_t trained;      /* some weight of it gets a gradient */
-    int32_t reserved;
+    int32_t trained;      /* some weight of it gets a gradient ... */
+    int32_t cleared;      /* ... and one of them not from the first part: gradients start at zero */
 } evi_train_store;
 
 typedef struct evi_train_piece { /* a run of trained weights, at most EVI_TRAIN_PIECE */
     int32_t store, count;
     int64_t first;
 } evi_train_piece;
+
+/* A net with losses, made ready.  Mostly there is one; several run in turn, and their gradients are
+ * added up before the weights change. */
+typedef struct evi_train_part {
+    ev_model *net;
+    ev_plan *plan;
+    ev_session *session;
+    const void **inputs; /* elements of each input, for the step */
+    char *kept;          /* several parts: where its outputs are copied to */
+    int32_t first_loss, first_output; /* numbers through all parts */
+} evi_train_part;
 
 /* Everything that a checkpoint holds beside vectors and history. */
 typedef struct evi_train_state {
@@ -67,26 +78,25 @@ typedef struct evi_train_state {
 
 struct ev_trainer {
     evi_handle handle;
-    ev_model *model; /* the caller's */
-    ev_model *net;   /* with losses: the same, or one that calls it */
-    ev_plan *plan;
-    ev_session *session;
+    ev_model *model; /* the caller's; the first part's net is the same, or one that calls it */
     ev_loader *train, *valid; /* NULL: none */
     ev_session *teacher;      /* logits of each batch; NULL: none */
     evi_train o;
     char *checkpoint_path;
     char *options_text; /* "key=value;": what a checkpoint must agree with */
-    int32_t is_classifier, n_losses, n_inputs, n_classes, keep_best, swapped;
-    int32_t n_stores, n_pieces, history_capacity, n_trained;
+    int32_t is_classifier, n_losses, n_outputs, n_classes, keep_best, swapped;
+    int32_t n_stores, n_pieces, history_capacity, n_trained, n_parts;
     evi_train_store *stores;
     evi_train_piece *pieces;
     double *sums;        /* one a piece: squares of gradients */
     double *losses;      /* of the last step */
-    const void **inputs; /* elements of each input, for the step */
     ev_tensor *outputs;  /* of the last step */
+    void *workspace;     /* several parts: arena and scratch of them all; NULL: one */
+    char *kept;          /* several parts: elements of outputs */
     ev_epoch *history;
     evi_train_state state;
     double gradient_norm, last_rate, epoch_start;
+    evi_train_part parts[]; /* n_parts */
 };
 
 /* options.c */
@@ -127,10 +137,10 @@ typedef struct evi_teacher {
 ev_status evi_trainer_create_taught(ev_context *ctx, ev_model *model, const evi_teacher *teacher,
                                     ev_dataset *train, ev_dataset *valid,
                                     const ev_train_options *opt, ev_trainer **out);
-/* parts.c: several nets, each with losses of its own, trained as one: run in turn in the same
- * memory, gradients summed in that order, one update.  A feed goes to every net that has an input of
- * its name; losses and outputs are counted through all nets; outputs stay readable until the next
- * step.  Any weights may be shared.  No dataset. */
+/* Several nets, each with losses of its own, trained as one: run in turn in the same memory,
+ * gradients summed in that order, one update.  A feed goes to every net that has an input of its
+ * name; losses and outputs are counted through all nets; outputs stay readable until the next step.
+ * Any weights may be shared.  No dataset. */
 ev_status evi_trainer_create_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
                                    const ev_train_options *opt, ev_trainer **out);
 ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
@@ -138,18 +148,31 @@ ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32
 /* checkpoint.c: everything that a checkpoint holds of a trainer, under names that begin with prefix
  * (at most EVI_ST_PREFIX bytes), as a part of a larger file.  Weights and moments are borrowed until
  * the file is written, the rest is copied.  Under a prefix only those weights that it trains are
- * there, so that several trainers of shared networks put each of them once.  take: with copy false it is only looked whether
- * everything is there and fits; after that, copying from the same file cannot fail. */
+ * there, so that several trainers of shared networks put each of them once.  take: with copy false
+ * it is only looked whether everything is there and fits; after that, copying from the same file
+ * cannot fail. */
 struct evi_st_file;
 ev_status evi_trainer_put(ev_trainer *t, struct evi_st_file *f, const char *prefix);
 ev_status evi_trainer_take(ev_trainer *t, struct evi_st_file *f, const char *path,
                            const char *prefix, bool copy);
-/* Compare two texts of options, "key=value;" each: EV_ERR_ARGUMENT names the first that differs, and
- * differs_out points to it; EV_ERR_FORMAT: theirs is NULL. */
+/* Compare two texts of options, "key=value;" each: EV_ERR_ARGUMENT names the first that differs,
+ * and differs_out points to it; EV_ERR_FORMAT: theirs is NULL. */
 ev_status evi_train_compare(const char *path, const char *theirs, const char *ours,
                             const char **differs_out);
 /* Elements of the teacher's logits for these pictures. */
 ev_status evi_train_ask_teacher(ev_trainer *t, const ev_tensor *images, const void **out);
+
+/* parts.c */
+/* Make each net's plan, find all stores; t->parts[].net: held, composed already. */
+ev_status evi_train_plan_parts(ev_trainer *t);
+/* Sessions and all else that the parts' steps need; gradient vectors are there. */
+ev_status evi_train_start_parts(ev_trainer *t);
+uint64_t evi_train_plans_bytes(const ev_trainer *t);
+uint64_t evi_train_sessions_bytes(const ev_trainer *t);
+uint64_t evi_train_tables_bytes(const ev_trainer *t); /* the rest of evi_train_start_parts() */
+void evi_train_parts_free(ev_trainer *t);
+/* t->outputs after a part's forward pass. */
+void evi_train_show_outputs(ev_trainer *t, const evi_train_part *part);
 
 /* optimizer.c */
 /* Which weights are trained; with_memory: their vectors too. */

@@ -260,8 +260,8 @@ START_TEST(teacher_loss)
     }
     ck_assert_double_eq_tol(losses[0], hard, 1e-5);
     ck_assert_double_eq_tol(losses[1], soft, 1e-5);
-    ck_assert_double_eq_tol((double)t->net->outputs[1].weight, 0.7, 1e-6);
-    ck_assert_double_eq_tol((double)t->net->outputs[2].weight, 0.3 * 2.5 * 2.5, 1e-6);
+    ck_assert_double_eq_tol((double)t->parts[0].net->outputs[1].weight, 0.7, 1e-6);
+    ck_assert_double_eq_tol((double)t->parts[0].net->outputs[2].weight, 0.3 * 2.5 * 2.5, 1e-6);
     ev_trainer_destroy(t);
     ev_tensor_destroy(image);
     ev_tensor_destroy(labels);
