@@ -83,7 +83,11 @@ int gan_log_step(gan_run *r, const ev_cyclegan_step_info *s);
 int gan_log_epoch(gan_run *r, const ev_cyclegan_step_info *s);
 /* G_A.onnx and G_B.onnx as they are now; epoch above 0: also in epochs/. */
 int gan_save_generators(const gan_run *r, int32_t epoch);
-int gan_save_sample(const gan_run *r, int32_t epoch);
+/* What an epoch leaves: generators, the sheet, the page. */
+int gan_save_epoch(const gan_run *r, int32_t epoch);
+/* The state is saved before an epoch is told of: of an epoch that was cut off in between, do now
+   what was left undone (its losses are then those of steps.csv). */
+int gan_catch_up(const gan_run *r);
 
 /* index.html: losses and sheets (gan_page.c). */
 int gan_write_page(const char *run);

@@ -18,11 +18,8 @@ typedef struct sheet {
 /* Copy a picture of the cell's size into the sheet. */
 static int place(sheet *s, const ev_image *image, int32_t row, int32_t column)
 {
-    ev_image *sized = NULL, *rgb = NULL;
-    ev_status status = ev_image_resize(image, s->size[0], s->size[1], EV_RESIZE_BILINEAR, &sized);
-    if (status == EV_OK) {
-        status = ev_image_convert(sized, EV_PIXEL_RGB, &rgb);
-    }
+    ev_image *rgb = NULL;
+    ev_status status = ev_image_convert(image, EV_PIXEL_RGB, &rgb);
     for (int32_t y = 0; y < s->size[1] && status == EV_OK; y++) {
         int64_t at = ((int64_t)row * s->size[1] + y) * ev_image_stride(s->image) +
                      (int64_t)3 * column * s->size[0];
@@ -30,26 +27,29 @@ static int place(sheet *s, const ev_image *image, int32_t row, int32_t column)
                (size_t)s->size[0] * 3);
     }
     ev_image_destroy(rgb);
-    ev_image_destroy(sized);
     return status == EV_OK ? 0 : fail_status(EXIT_DATA, status, NULL);
 }
 
 /* As it is, carried over, carried back, and as the other generator leaves it. */
 static int draw_row(sheet *s, const ev_image *image, int side, int32_t row)
 {
-    ev_image *over = NULL, *back = NULL, *same = NULL;
-    ev_status status = ev_translator_run(s->translators[side], image, &over);
+    ev_image *cell = NULL, *over = NULL, *back = NULL, *same = NULL;
+    ev_status status = ev_image_resize(image, s->size[0], s->size[1], EV_RESIZE_BILINEAR, &cell);
+    if (status == EV_OK) {
+        status = ev_translator_run(s->translators[side], cell, &over);
+    }
     if (status == EV_OK) {
         status = ev_translator_run(s->translators[1 - side], over, &back);
     }
     if (status == EV_OK) {
-        status = ev_translator_run(s->translators[1 - side], image, &same);
+        status = ev_translator_run(s->translators[1 - side], cell, &same);
     }
-    const ev_image *cells[COLUMNS] = {image, over, back, same};
+    const ev_image *cells[COLUMNS] = {cell, over, back, same};
     int code = status == EV_OK ? 0 : fail_status(EXIT_DATA, status, NULL);
     for (int32_t i = 0; i < COLUMNS && !code; i++) {
         code = place(s, cells[i], row, i);
     }
+    ev_image_destroy(cell);
     ev_image_destroy(over);
     ev_image_destroy(back);
     ev_image_destroy(same);
@@ -99,20 +99,18 @@ static int draw(sheet *s)
 
 static int open_generators(sheet *s)
 {
-    ev_translator_options opt;
     int code = 0;
-    EV_OPTIONS_INIT(&opt);
-    opt.fit = EV_FIT_MODEL;
     for (int i = GAN_A; i <= GAN_B && !code; i++) {
         ev_model *model = NULL;
-        ev_pixel_options pixels;
-        int32_t channels;
+        ev_preprocess prepare;
+        EV_OPTIONS_INIT(&prepare);
         code = open_model(s->ctx, s->models[i], &model);
-        if (!code) {
-            code = model_pixels(model, &pixels, &s->size[0], &s->size[1], &channels);
+        if (!code && !s->size[0] && ev_model_preprocess(model, &prepare) == EV_OK) {
+            s->size[0] = prepare.width > 0 ? prepare.width : 256;
+            s->size[1] = prepare.height > 0 ? prepare.height : 256;
         }
         if (!code) {
-            ev_status status = ev_translator_create(s->ctx, model, &opt, &s->translators[i]);
+            ev_status status = ev_translator_create(s->ctx, model, NULL, &s->translators[i]);
             code = status == EV_OK ? 0 : fail_status(EXIT_MODEL, status, NULL);
         }
         ev_model_destroy(model);
@@ -156,6 +154,8 @@ int verb_gan_grid(int argc, char **argv)
          0, NULL},
         {"a", 0, OPTION_TEXT, &s.sets[0], "DATA", "pictures of A (default the run's)", 0, 0, NULL},
         {"b", 0, OPTION_TEXT, &s.sets[1], "DATA", "pictures of B (default the run's)", 0, 0, NULL},
+        {"size", 0, OPTION_SIZE, s.size, "WxH", "of a picture (default the generators')", 0, 0,
+         NULL},
         {"threads", 0, OPTION_INT, &s.threads, "N", "0: all cores; changes no result", 0, 256,
          NULL},
         {"quiet", 'q', OPTION_FLAG, &tool_quiet, NULL, "no messages but errors", 0, 0, NULL},

@@ -108,6 +108,65 @@ int gan_log_epoch(gan_run *r, const ev_cyclegan_step_info *s)
     return append(r, "losses.csv", s, values);
 }
 
+/* Epoch and step of the last line of losses.csv, 0 when there is none. */
+static int last_logged(const gan_run *r, int32_t *epoch, int64_t *step)
+{
+    char path[PATH_SIZE];
+    int code = 0;
+    char *csv = text_load(gan_file(path, r, "losses.csv"), EXIT_MODEL, &code);
+    *epoch = 0;
+    *step = 0;
+    for (const char *line = csv; line && *line; line = strchr(line, '\n') + 1) {
+        char *comma = NULL;
+        *epoch = (int32_t)strtol(line, &comma, 10);
+        *step = *epoch > 0 && *comma ? strtoll(comma + 1, NULL, 10) : 0;
+    }
+    free(csv);
+    return code;
+}
+
+/* Means of an epoch, as far as steps.csv tells them. */
+static int add_means(const gan_run *r, int32_t epoch)
+{
+    char path[PATH_SIZE], *fields[GAN_N_LOSSES + 4], *next;
+    ev_cyclegan_step_info s = {.epoch = epoch - 1, .total_steps = ev_cyclegan_steps(r->gan)};
+    double sums[GAN_N_LOSSES] = {0};
+    int n = 0, code = 0, count = gan_n_losses(r);
+    char *csv = text_load(gan_file(path, r, "steps.csv"), EXIT_MODEL, &code);
+    for (char *line = csv; line && *line; line = next) {
+        bool whole = csv_line(line, fields, GAN_N_LOSSES + 4, &next) == count + 4;
+        if (!whole || strtol(fields[0], NULL, 10) != epoch) {
+            continue;
+        }
+        for (int i = 0; i < count; i++) {
+            sums[i] += strtod(fields[i + 2], NULL);
+        }
+        s.learning_rate = strtod(fields[count + 2], NULL);
+        s.seconds = strtod(fields[count + 3], NULL);
+        n++;
+    }
+    free(csv);
+    for (int i = 0; i < count; i++) {
+        sums[i] /= n > 0 ? n : 1;
+    }
+    return n > 0 && !code ? append(r, "losses.csv", &s, sums) : code;
+}
+
+int gan_catch_up(const gan_run *r)
+{
+    int32_t epoch = ev_cyclegan_epoch(r->gan), logged;
+    int64_t step;
+    int code = last_logged(r, &logged, &step);
+    if (!code && epoch > logged) {
+        code = add_means(r, epoch);
+    }
+    if (!code && epoch > 0) {
+        code = last_logged(r, &logged, &step);
+    }
+    bool between = epoch > 0 && logged == epoch && step == ev_cyclegan_steps(r->gan);
+    return !code && between ? gan_save_epoch(r, epoch) : code;
+}
+
 /* ---- generators ------------------------------------------------------------------------------ */
 
 static int save_generator(const gan_run *r, int direction, int32_t epoch)
@@ -135,7 +194,7 @@ int gan_save_generators(const gan_run *r, int32_t epoch)
 
 /* ---- samples --------------------------------------------------------------------------------- */
 
-int gan_save_sample(const gan_run *r, int32_t epoch)
+static int save_sample(const gan_run *r, int32_t epoch)
 {
     int32_t items[2][64], n[2];
     char path[PATH_SIZE], name[64];
@@ -157,4 +216,14 @@ int gan_save_sample(const gan_run *r, int32_t epoch)
     }
     ev_image_destroy(sheet);
     return status == EV_OK ? 0 : fail_status(EXIT_DATA, status, NULL);
+}
+
+int gan_save_epoch(const gan_run *r, int32_t epoch)
+{
+    bool keep = r->opt.keep > 0 && (epoch % r->opt.keep == 0 || epoch == r->opt.epochs);
+    int code = gan_save_generators(r, keep ? epoch : 0);
+    if (!code) {
+        code = save_sample(r, epoch);
+    }
+    return code ? code : gan_write_page(r->folder);
 }

@@ -101,18 +101,10 @@ static void tell_epoch(const gan_run *r, const ev_cyclegan_step_info *s)
 static int32_t on_epoch(void *user, const ev_cyclegan_step_info *s)
 {
     gan_run *r = user;
-    int32_t epoch = s->epoch + 1;
-    bool keep = r->opt.keep > 0 && (epoch % r->opt.keep == 0 || epoch == s->n_epochs);
     tell_epoch(r, s);
     r->code = gan_log_epoch(r, s);
     if (!r->code) {
-        r->code = gan_save_generators(r, keep ? epoch : 0);
-    }
-    if (!r->code) {
-        r->code = gan_save_sample(r, epoch);
-    }
-    if (!r->code) {
-        r->code = gan_write_page(r->folder);
+        r->code = gan_save_epoch(r, s->epoch + 1);
     }
     return r->code != 0;
 }
@@ -249,7 +241,10 @@ static int prepare(gan_run *r)
         tell_start(r);
         code = gan_save_json(r, "running");
     }
-    return code ? code : save_inputs(r);
+    if (!code) {
+        code = save_inputs(r);
+    }
+    return code ? code : gan_catch_up(r);
 }
 
 /* ---- the run --------------------------------------------------------------------------------- */
@@ -416,7 +411,8 @@ static const option table[] = {
     {"replacement", 0, OPTION_FLAG, &job.opt.replacement, NULL,
      "draw with replacement (default: all, in random order)", 0, 0, NULL},
     {"batch", 0, OPTION_INT, &job.opt.batch, "N", "pictures of each set in a step", 1, 4096, NULL},
-    {"epochs", 0, OPTION_INT, &job.opt.epochs, "N", "", 1, 1e6, NULL},
+    {"epochs", 0, OPTION_INT, &job.opt.epochs, "N", "an epoch is --steps-per-epoch steps", 1, 1e6,
+     NULL},
     {"decay-epochs", 0, OPTION_INT, &job.opt.decay_epochs, "N",
      "the last so many, over which the rate falls to zero;\n0: constant rate (default: half of "
      "--epochs)",
