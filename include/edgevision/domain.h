@@ -87,7 +87,7 @@ typedef struct ev_router ev_router;
 enum {
     EV_ROUTE_INSIDE = 0,     /**< it looks as the training pictures did: classified as it is */
     EV_ROUTE_TRANSLATED = 1, /**< it did not, but its translation does: that was classified */
-    EV_ROUTE_ABSTAINED = 2   /**< neither does: the label is a guess */
+    EV_ROUTE_ABSTAINED = 2   /**< neither does: the label is a guess, that of the lower score */
 };
 
 /** When to trust.  Zero means the default everywhere. */
