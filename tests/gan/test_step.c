@@ -29,7 +29,7 @@ static void small(job *j)
 
 static ev_tensor *pictures(ev_context *ctx, int64_t n, uint64_t seed)
 {
-    const int64_t dims[4] = { n, 3, 16, 16 };
+    const int64_t dims[4] = {n, 3, 16, 16};
     ev_tensor *t = NULL;
     t_ok(ev_tensor_create(ctx, EV_TYPE_FLOAT32, 4, dims, &t));
     t_fill(ev_tensor_data(t), (size_t)ev_tensor_count(t), seed);
@@ -38,7 +38,7 @@ static ev_tensor *pictures(ev_context *ctx, int64_t n, uint64_t seed)
 
 START_TEST(memory_is_known)
 {
-    t_hooks h = { 0 };
+    t_hooks h = {0};
     ev_context *ctx = t_context(&h, 2);
     job j;
     ev_memory m;
