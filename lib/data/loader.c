@@ -26,10 +26,11 @@ static void finish_entry(ev_loader *l, evi_slot *s, int32_t entry, ev_status sta
 static void make_entry(ev_loader *l, evi_slot *s, int32_t worker)
 {
     int32_t entry = s->next++, item = s->items[entry];
+    int64_t place = (int64_t)s->batch * l->opt.batch_size + entry;
     evi_readers_unlock(&l->readers);
     int64_t count = (int64_t)l->map.channels * l->opt.width * l->opt.height;
     evi_real *to = (evi_real *)s->images->data + entry * count;
-    ev_status status = evi_loader_make(l, item, worker, to);
+    ev_status status = evi_loader_make(l, item, place, worker, to);
     evi_readers_lock(&l->readers);
     finish_entry(l, s, entry, status);
 }
@@ -231,6 +232,12 @@ int32_t ev_loader_skipped(const ev_loader *loader)
 static void make_order(ev_loader *l)
 {
     evi_rng rng = {.seed = l->opt.seed, .stream = EVI_STREAM_ORDER};
+    if (l->opt.replacement != 0) {
+        rng = evi_rng_derive(rng, (uint64_t)l->epoch);
+        for (int32_t i = 0; i < l->dataset->n; i++)
+            l->order[i] = (int32_t)evi_rng_below(rng, (uint64_t)i, (uint32_t)l->dataset->n);
+        return;
+    }
     if (l->opt.shuffle != 0) {
         evi_rng_shuffle(evi_rng_derive(rng, (uint64_t)l->epoch), l->dataset->n, l->order);
         return;

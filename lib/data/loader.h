@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The inside of ev_loader.  Batches are made in a ring of buffers; items of the batches in it are
  * handed out one by one, the earliest batch first, to the threads that read ahead and to the caller
- * when it has to wait.  What an item becomes depends on (seed, epoch, item) alone. */
+ * when it has to wait.  What an item becomes depends on (seed, epoch, item) alone, or, when items
+ * are drawn with replacement, on (seed, epoch, its place in the epoch). */
 #ifndef EVI_DATA_LOADER_H
 #define EVI_DATA_LOADER_H
 
@@ -12,6 +13,7 @@
 #include "data/readers.h"
 #include "tensor/tensor.h"
 
+enum { EVI_CACHE_EMPTY = 0, EVI_CACHE_BUSY, EVI_CACHE_FULL };
 enum { EVI_LOADER_SLOTS = 3, EVI_LOADER_LINE = 512 };
 
 /* One batch in the making.  All but data is guarded by the loader's lock. */
@@ -48,14 +50,15 @@ struct ev_loader {
     int32_t *order; /* items of the epoch */
 
     uint8_t *cache;        /* [n_cached] pictures of the first items */
-    atomic_uchar *cached;  /* by item: its picture is there */
+    atomic_uchar *cached;  /* by item: EVI_CACHE_* */
     int32_t n_cached;
     int32_t pad2;
     uint8_t *scratch;      /* [n_threads + 1][2] pictures */
     evi_readers readers;
 };
 
-/* Make the picture of one entry in its place: loader_item.c.  worker: whose scratch. */
-ev_status evi_loader_make(ev_loader *l, int32_t item, int32_t worker, evi_real *to);
+/* Make the picture of one entry in its place: loader_item.c.  place: in the epoch; worker: whose
+ * scratch. */
+ev_status evi_loader_make(ev_loader *l, int32_t item, int64_t place, int32_t worker, evi_real *to);
 
 #endif

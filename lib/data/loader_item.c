@@ -29,30 +29,35 @@ static ev_status read_picture(ev_loader *l, int32_t item, uint8_t *to)
     return status;
 }
 
-/* The resized bytes of an item, from the cache if they are there. */
+/* The resized bytes of an item, from the cache if they are there.  Drawn with replacement, an item
+ * may be with two threads at once: the second one makes its own. */
 static ev_status find_picture(ev_loader *l, int32_t item, uint8_t *scratch, const uint8_t **out)
 {
-    if (item >= l->n_cached) {
+    unsigned char state = EVI_CACHE_EMPTY;
+    bool ours = item < l->n_cached &&
+                atomic_compare_exchange_strong(&l->cached[item], &state, EVI_CACHE_BUSY);
+    if (item >= l->n_cached || state == EVI_CACHE_BUSY) {
         *out = scratch;
         return read_picture(l, item, scratch);
     }
-    uint8_t *place = l->cache + item * l->picture_bytes;
-    *out = place;
-    if (atomic_load_explicit(&l->cached[item], memory_order_acquire) != 0)
+    uint8_t *kept = l->cache + item * l->picture_bytes;
+    *out = kept;
+    if (!ours)
         return EV_OK;
-    EVI_TRY(read_picture(l, item, place));
-    atomic_store_explicit(&l->cached[item], 1, memory_order_release);
-    return EV_OK;
+    ev_status status = read_picture(l, item, kept);
+    atomic_store(&l->cached[item], status == EV_OK ? EVI_CACHE_FULL : EVI_CACHE_EMPTY);
+    return status;
 }
 
-ev_status evi_loader_make(ev_loader *l, int32_t item, int32_t worker, evi_real *to)
+ev_status evi_loader_make(ev_loader *l, int32_t item, int64_t place, int32_t worker, evi_real *to)
 {
     uint8_t *scratch = l->scratch + (int64_t)worker * 2 * l->picture_bytes;
     const uint8_t *from = NULL;
     EVI_TRY(find_picture(l, item, scratch, &from));
     if (l->opt.augment != NULL) {
         evi_rng rng = {.seed = l->opt.seed, .stream = EVI_STREAM_AUGMENT};
-        rng = evi_rng_derive(evi_rng_derive(rng, (uint64_t)l->epoch), (uint64_t)item);
+        int64_t number = l->opt.replacement != 0 ? place : item;
+        rng = evi_rng_derive(evi_rng_derive(rng, (uint64_t)l->epoch), (uint64_t)number);
         uint8_t *changed = scratch + l->picture_bytes;
         evi_augment(&l->augment, rng, from, l->opt.width, l->opt.height, l->map.channels, changed);
         from = changed;

@@ -146,11 +146,11 @@ ev_status evi_trainer_create_parts(ev_context *ctx, ev_model *const *nets, int32
 ev_status evi_trainer_memory_parts(ev_context *ctx, ev_model *const *nets, int32_t n_nets,
                                    const ev_train_options *opt, ev_memory *out);
 /* checkpoint.c: everything that a checkpoint holds of a trainer, under names that begin with prefix
- * (at most EVI_ST_PREFIX bytes), as a part of a larger file.  Weights and moments are borrowed until
- * the file is written, the rest is copied.  Under a prefix only those weights that it trains are
- * there, so that several trainers of shared networks put each of them once.  take: with copy false
- * it is only looked whether everything is there and fits; after that, copying from the same file
- * cannot fail. */
+ * (at most EVI_ST_PREFIX bytes), as a part of a larger file.  Weights and moments are borrowed
+ * until the file is written, the rest is copied.  Under a prefix only those weights that it trains
+ * are there, so that several trainers of shared networks put each of them once.  take: with copy
+ * false it is only looked whether everything is there and fits; after that, copying from the same
+ * file cannot fail. */
 struct evi_st_file;
 ev_status evi_trainer_put(ev_trainer *t, struct evi_st_file *f, const char *prefix);
 ev_status evi_trainer_take(ev_trainer *t, struct evi_st_file *f, const char *path,

@@ -196,6 +196,96 @@ START_TEST(order_and_last)
 }
 END_TEST
 
+/* The items of an epoch's batches from `first` on. */
+static int32_t items_of(ev_loader *loader, int32_t epoch, int32_t first, int32_t out[N])
+{
+    const int32_t *items = NULL;
+    int32_t n = 0, sum = 0;
+    t_ok(ev_loader_start_epoch(loader, epoch, first));
+    while (ev_loader_next(loader, NULL, NULL, &items, &n) == EV_OK && n > 0) {
+        ck_assert_int_le(sum + n, N);
+        memcpy(out + sum, items, (size_t)n * sizeof(*items));
+        sum += n;
+    }
+    return sum;
+}
+
+/* Drawn with replacement: each place of an epoch has an item, and changes, of its own, whatever the
+ * threads, the cache, the batches, and where the epoch was begun. */
+START_TEST(replacement)
+{
+    ev_loader_options opt;
+    ev_augment_options augment;
+    uint64_t want[2] = {0};
+    int32_t first[2][N], again[N], drawn[N] = {0}, twice = 0;
+    for (int n = 0; n <= 4; n++)
+        for (int cache = -1; cache <= 1; cache++) {
+            options(&opt, &augment);
+            opt.replacement = 1;
+            opt.shuffle = n % 2;
+            opt.n_threads = n == 0 ? -1 : n;
+            opt.cache_bytes = cache > 0 ? 7 * W * H * 3 : cache;
+            ev_loader *loader = NULL;
+            t_ok(ev_loader_create(ctx, files, &opt, &loader));
+            for (int epoch = 0; epoch < 2; epoch++) {
+                uint64_t h = epoch_sum(loader, epoch, 0);
+                want[epoch] = n == 0 && cache == -1 ? h : want[epoch];
+                ck_assert(h == want[epoch]);
+                ck_assert_int_eq(items_of(loader, epoch, 0, first[epoch]), N);
+            }
+            ck_assert_int_eq(items_of(loader, 1, 3, again), N - 15);
+            ck_assert_mem_eq(again, first[1] + 15, (N - 15) * sizeof(int32_t));
+            ev_loader_destroy(loader);
+        }
+    ck_assert_mem_ne(first[0], first[1], sizeof(first[0]));
+    for (int i = 0; i < N; i++) {
+        ck_assert(first[0][i] >= 0 && first[0][i] < N);
+        twice += drawn[first[0][i]]++ > 0;
+    }
+    ck_assert_int_gt(twice, 3); /* about N/e */
+    opt.batch_size = 2;
+    ev_loader *loader = NULL;
+    t_ok(ev_loader_create(ctx, files, &opt, &loader));
+    ck_assert_int_eq(items_of(loader, 0, 0, again), N);
+    ck_assert_mem_eq(again, first[0], sizeof(again));
+    ev_loader_destroy(loader);
+}
+END_TEST
+
+/* The same item at two places of an epoch is changed in two ways. */
+START_TEST(replacement_changes)
+{
+    ev_loader_options opt;
+    ev_augment_options augment;
+    ev_image *image = NULL;
+    ev_dataset *two = NULL;
+    ev_loader *loader = NULL;
+    ev_tensor *images = NULL;
+    const int32_t *items = NULL;
+    int32_t n = 0;
+    options(&opt, &augment);
+    opt.replacement = 1;
+    opt.batch_size = 3;
+    t_ok(ev_dataset_create(ctx, 3, NULL, &two));
+    t_ok(ev_dataset_image(files, 0, NULL, &image));
+    for (int i = 0; i < 3; i++)
+        t_ok(ev_dataset_add_image(two, image, 0, NULL));
+    t_ok(ev_loader_create(ctx, two, &opt, &loader));
+    for (int epoch = 0; epoch < 20; epoch++) {
+        t_ok(ev_loader_start_epoch(loader, epoch, 0));
+        t_ok(ev_loader_next(loader, &images, NULL, &items, &n));
+        const float *p = ev_tensor_data(images);
+        const size_t bytes = 3 * W * H * sizeof(float);
+        ck_assert_int_eq(n, 3);
+        ck_assert_mem_ne(p, p + 3 * W * H, bytes);
+        ck_assert_mem_ne(p + 3 * W * H, p + 6 * W * H, bytes);
+    }
+    ev_loader_destroy(loader);
+    ev_dataset_destroy(two);
+    ev_image_destroy(image);
+}
+END_TEST
+
 START_TEST(unreadable)
 {
     char path[T_PATH];
@@ -407,6 +497,8 @@ int main(void)
     tcase_add_test(c, threads);
     tcase_add_test(c, as_deployed);
     tcase_add_test(c, order_and_last);
+    tcase_add_test(c, replacement);
+    tcase_add_test(c, replacement_changes);
     tcase_add_test(c, unreadable);
     tcase_add_test(c, arguments);
     tcase_add_test(c, augment_flip);
