@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the pieces of a picture begin, and how much each counts.  Starts are multiples of 4, the
- * step of a generator that halves its picture twice, so that a piece sees the same grid as the whole
- * picture would.  Of what two neighbours share, the outer quarters are left to the one that lies
- * deeper there (near its end a piece knows a made-up border instead of the picture); between them
- * the share falls from 1 to 0 in a straight line. */
+ * step of a generator that halves its picture twice, so that a piece sees the same grid as the
+ * whole picture would.  Of what two neighbours share, each outer quarter is left to the one that
+ * reaches further beyond it (near its end a piece knows a made-up border instead of the picture);
+ * between them the share falls from 1 to 0 in a straight line. */
 #include "domain/domain.h"
 
 enum { STEP = 4, SMALLEST = 16 };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Pictures through a generator.  A picture that keeps its size is filled up by repeating its border
- * and goes through a plan of that size, or through one of a tile's size, tile by tile: rows of tiles
- * are summed up, each pixel times its share, in a strip as high as a tile. */
+ * and goes through a plan of that size, or, tile by tile, through one of a tile's size: rows of
+ * tiles are summed up, each pixel times its share, in a strip as high as a tile. */
 #include "domain/domain.h"
 #include <string.h>
 

@@ -1,11 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Pictures through a generator: any size and format, whole and in tiles, memory, mistakes. */
-#include "support.h"
+/* Pictures through a generator: any size and format, mistakes, memory that fails. */
+#include "case.h"
 
-#include "graph/graph.h"
-#include <edgevision/domain.h>
 #include <edgevision/zoo.h>
-#include <math.h>
 
 static ev_context *ctx;
 
@@ -17,138 +14,6 @@ static void start(void)
 static void end(void)
 {
     ev_context_destroy(ctx);
-}
-
-/* ---- generators and pictures ----------------------------------------------------------------- */
-
-/* Of any size where width and height are -1. */
-static ev_value draw_input(ev_model *m, int32_t channels, int32_t width, int32_t height)
-{
-    int32_t x = EV_NO_VALUE;
-    const int64_t dims[4] = {-1, channels, height, width};
-    t_ok(evi_model_add_input(m, "image", EV_TYPE_FLOAT32, 4, dims, NULL, &x));
-    return x;
-}
-
-/* Gives back what it gets, plus a constant. */
-static ev_model *draw_plus(ev_context *c, int32_t channels, int32_t width, int32_t height,
-                           float more)
-{
-    ev_model *m = NULL;
-    ev_value x = EV_NO_VALUE, y = EV_NO_VALUE;
-    ev_tensor *t = NULL;
-    t_ok(ev_model_create(c, &m));
-    x = draw_input(m, channels, width, height);
-    t_ok(ev_tensor_create(c, EV_TYPE_FLOAT32, 0, NULL, &t));
-    *(float *)ev_tensor_data(t) = more;
-    t_ok(ev_model_constant(m, "more", t, &y));
-    t_ok(ev_model_add(m, x, y, &x));
-    t_ok(ev_model_output(m, "out", x));
-    ev_tensor_destroy(t);
-    return m;
-}
-
-/* Stride 2 down and up again, no norms: a pixel depends on 3 + 1 + 2 * 1 + 2 + 2 * 1 + 3 < 16
- * pixels around it. */
-static ev_model *draw_plain(ev_context *c, bool norms)
-{
-    ev_model *m = NULL;
-    ev_value x = EV_NO_VALUE;
-    ev_conv2d_options o;
-    t_ok(ev_model_create(c, &m));
-    x = draw_input(m, 3, -1, -1);
-    EV_OPTIONS_INIT(&o);
-    o.stride_h = o.stride_w = 2;
-    o.pad_top = o.pad_left = o.pad_bottom = o.pad_right = 1;
-    o.init = EV_INIT_GLOROT;
-    t_ok(ev_model_conv2d(m, x, 8, 3, &o, &x));
-    if (norms)
-        t_ok(ev_model_instance_norm(m, x, NULL, &x));
-    t_ok(ev_model_activation(m, x, EV_ACTIVATION_RELU, 0, 0, &x));
-    o.output_pad_h = o.output_pad_w = 1;
-    t_ok(ev_model_conv_transpose2d(m, x, 8, 3, &o, &x));
-    if (norms)
-        t_ok(ev_model_instance_norm(m, x, NULL, &x));
-    t_ok(ev_model_activation(m, x, EV_ACTIVATION_RELU, 0, 0, &x));
-    EV_OPTIONS_INIT(&o);
-    o.init = EV_INIT_GLOROT;
-    t_ok(ev_model_conv2d(m, x, 3, 5, &o, &x));
-    t_ok(ev_model_activation(m, x, EV_ACTIVATION_TANH, 0, 0, &x));
-    t_ok(ev_model_output(m, "out", x));
-    t_ok(ev_model_init(m, 3));
-    return m;
-}
-
-static ev_model *zoo_generator(ev_context *c, int32_t size, int32_t channels)
-{
-    ev_model *m = NULL;
-    ev_generator_options o;
-    EV_OPTIONS_INIT(&o);
-    o.image_width = size;
-    o.channels = channels;
-    o.base_width = 4;
-    o.n_blocks = 1;
-    t_ok(ev_zoo_generator(c, &o, &m));
-    t_ok(ev_model_init(m, 7));
-    return m;
-}
-
-/* Something with soft and hard edges in it. */
-static ev_image *picture(ev_context *c, int32_t width, int32_t height, int32_t format)
-{
-    ev_image *image = NULL, *rgb = NULL;
-    int32_t drawn = format == EV_PIXEL_NV12 || format == EV_PIXEL_YUYV ? format : EV_PIXEL_RGB;
-    t_ok(ev_image_create(c, width, height, drawn, &image));
-    int64_t stride = ev_image_stride(image);
-    int64_t rows = format == EV_PIXEL_NV12 ? height + height / 2 : height;
-    uint8_t *data = ev_image_data(image);
-    uint64_t state = 5;
-    for (int64_t y = 0; y < rows; y++)
-        for (int64_t x = 0; x < stride; x++)
-            data[y * stride + x] =
-                (uint8_t)(120 + 60 * sin((double)x / 21) * cos((double)y / 9) +
-                          ((x / 24 + y / 8) % 5 == 0 ? 40 : 0) + (double)(t_random(&state) % 16));
-    if (format == drawn)
-        return image;
-    t_ok(ev_image_convert(image, format, &rgb));
-    ev_image_destroy(image);
-    return rgb;
-}
-
-static ev_image *translate(ev_context *c, ev_model *m, const ev_translator_options *o,
-                           const ev_image *image)
-{
-    ev_translator *t = NULL;
-    ev_image *out = NULL;
-    t_ok(ev_translator_create(c, m, o, &t));
-    t_ok(ev_translator_run(t, image, &out));
-    ev_translator_destroy(t);
-    return out;
-}
-
-/* The largest difference of two bytes. */
-static int32_t difference(const ev_image *a, const ev_image *b)
-{
-    int32_t most = 0, bytes = ev_image_format(a) == EV_PIXEL_GREY ? 1 : 3;
-    ck_assert_int_eq(ev_image_width(a), ev_image_width(b));
-    ck_assert_int_eq(ev_image_height(a), ev_image_height(b));
-    ck_assert_int_eq(ev_image_format(a), ev_image_format(b));
-    for (int64_t y = 0; y < ev_image_height(a); y++)
-        for (int64_t x = 0; x < (int64_t)bytes * ev_image_width(a); x++) {
-            int32_t d = (int32_t)ev_image_data(a)[y * ev_image_stride(a) + x] -
-                        (int32_t)ev_image_data(b)[y * ev_image_stride(b) + x];
-            most = abs(d) > most ? abs(d) : most;
-        }
-    return most;
-}
-
-static ev_translator_options tiles(int32_t tile, int32_t overlap)
-{
-    ev_translator_options o;
-    EV_OPTIONS_INIT(&o);
-    o.tile = tile;
-    o.overlap = overlap;
-    return o;
 }
 
 /* ---- sizes and formats ----------------------------------------------------------------------- */
@@ -166,15 +31,15 @@ START_TEST(same_picture)
             int32_t odd = formats[f] == EV_PIXEL_NV12 || formats[f] == EV_PIXEL_YUYV;
             int32_t width = (sizes[s][0] + odd) / (1 + odd) * (1 + odd);
             int32_t height = (sizes[s][1] + odd) / (1 + odd) * (1 + odd);
-            ev_image *image = picture(ctx, width, height, formats[f]), *as = NULL;
+            ev_image *image = case_picture(ctx, width, height, formats[f]), *as = NULL;
             for (int32_t channels = 1; channels <= 3; channels += 2) {
                 int32_t fixed = _i == 0 ? -1 : 32;
-                ev_model *m = draw_plus(ctx, channels, fixed, fixed == 32 ? 24 : -1, 0);
+                ev_model *m = case_draw_plus(ctx, channels, fixed, fixed == 32 ? 24 : -1, 0);
                 t_ok(ev_image_convert(image, channels == 1 ? EV_PIXEL_GREY : EV_PIXEL_RGB, &as));
                 for (size_t k = 0; k < sizeof(tile) / sizeof(tile[0]); k++) {
-                    ev_translator_options o = tiles(tile[k][0], tile[k][1]);
-                    ev_image *out = translate(ctx, m, &o, image);
-                    ck_assert_int_eq(difference(out, as), 0);
+                    ev_translator_options o = case_tiles(tile[k][0], tile[k][1]);
+                    ev_image *out = case_translate(ctx, m, &o, image);
+                    ck_assert_int_eq(case_difference(out, as), 0);
                     ev_image_destroy(out);
                 }
                 ev_image_destroy(as);
@@ -189,18 +54,19 @@ END_TEST
  * what the public pieces give. */
 START_TEST(any_size)
 {
-    ev_model *m = zoo_generator(ctx, 32, 3);
+    ev_model *m = case_zoo_generator(ctx, 32, 3);
     ev_translator *t = NULL;
     t_ok(ev_translator_create(ctx, m, NULL, &t));
     for (int32_t round = 0; round < 2; round++)
         for (size_t s = 0; s < sizeof(sizes) / sizeof(sizes[0]); s++) {
-            ev_image *image = picture(ctx, sizes[s][0], sizes[s][1], EV_PIXEL_RGB), *out = NULL;
+            ev_image *image = case_picture(ctx, sizes[s][0], sizes[s][1], EV_PIXEL_RGB),
+                     *out = NULL;
             t_ok(ev_translator_run(t, image, &out));
             ck_assert_int_eq(ev_image_width(out), sizes[s][0]);
             ck_assert_int_eq(ev_image_height(out), sizes[s][1]);
             ck_assert_int_eq(ev_image_format(out), EV_PIXEL_RGB);
-            ev_image *again = translate(ctx, m, NULL, image);
-            ck_assert_int_eq(difference(out, again), 0);
+            ev_image *again = case_translate(ctx, m, NULL, image);
+            ck_assert_int_eq(case_difference(out, again), 0);
             ev_image_destroy(again);
             ev_image_destroy(out);
             ev_image_destroy(image);
@@ -213,12 +79,12 @@ END_TEST
 /* The same by hand. */
 START_TEST(as_by_hand)
 {
-    ev_model *m = zoo_generator(ctx, 32, 3);
+    ev_model *m = case_zoo_generator(ctx, 32, 3);
     ev_plan *plan = NULL;
     ev_session *session = NULL;
     ev_plan_options o;
     ev_tensor *x = NULL;
-    ev_image *image = picture(ctx, 40, 24, EV_PIXEL_RGB), *expected = NULL;
+    ev_image *image = case_picture(ctx, 40, 24, EV_PIXEL_RGB), *expected = NULL;
     const int64_t dims[4] = {1, 3, 24, 40};
     ev_pixel_options pixels;
     EV_OPTIONS_INIT(&pixels);
@@ -234,8 +100,8 @@ START_TEST(as_by_hand)
     const ev_tensor *in = x;
     t_ok(ev_session_run(session, &in, 1, NULL, 0));
     t_ok(ev_tensor_to_image(ev_session_output(session, 0), 0, &pixels, &expected));
-    ev_image *out = translate(ctx, m, NULL, image);
-    ck_assert_int_eq(difference(out, expected), 0);
+    ev_image *out = case_translate(ctx, m, NULL, image);
+    ck_assert_int_eq(case_difference(out, expected), 0);
     ev_image_destroy(out);
     ev_image_destroy(image);
     ev_image_destroy(expected);
@@ -248,8 +114,8 @@ END_TEST
 
 START_TEST(fit)
 {
-    ev_model *m = draw_plus(ctx, 3, -1, -1, 0), *sized = zoo_generator(ctx, 32, 3);
-    ev_image *image = picture(ctx, 50, 31, EV_PIXEL_RGB), *small = NULL, *back = NULL;
+    ev_model *m = case_draw_plus(ctx, 3, -1, -1, 0), *sized = case_zoo_generator(ctx, 32, 3);
+    ev_image *image = case_picture(ctx, 50, 31, EV_PIXEL_RGB), *small = NULL, *back = NULL;
     ev_translator *t = NULL;
     ev_translator_options o;
     ev_preprocess p;
@@ -261,17 +127,17 @@ START_TEST(fit)
     p.width = 20;
     p.height = 12;
     t_ok(ev_model_set_preprocess(m, &p));
-    ev_image *out = translate(ctx, m, &o, image);
+    ev_image *out = case_translate(ctx, m, &o, image);
     t_ok(ev_image_resize(image, 20, 12, 0, &small));
-    ck_assert_int_eq(difference(out, small), 0);
+    ck_assert_int_eq(case_difference(out, small), 0);
     ev_image_destroy(out);
     o.fit = EV_FIT_BACK;
-    out = translate(ctx, m, &o, image);
+    out = case_translate(ctx, m, &o, image);
     t_ok(ev_image_resize(small, 50, 31, 0, &back));
-    ck_assert_int_eq(difference(out, back), 0);
+    ck_assert_int_eq(case_difference(out, back), 0);
     ev_image_destroy(out);
     o.fit = EV_FIT_MODEL;
-    out = translate(ctx, sized, &o, image);
+    out = case_translate(ctx, sized, &o, image);
     ck_assert_int_eq(ev_image_width(out), 32);
     ck_assert_int_eq(ev_image_height(out), 32);
     ev_image_destroy(out);
@@ -286,18 +152,18 @@ END_TEST
 /* A model that says nothing is taken to use -1..1: half a unit there is a quarter of 255. */
 START_TEST(what_numbers_mean)
 {
-    ev_model *m = draw_plus(ctx, 1, -1, -1, 0.5f);
+    ev_model *m = case_draw_plus(ctx, 1, -1, -1, 0.5f);
     ev_image *image = NULL;
     ev_preprocess p;
     t_ok(ev_image_create(ctx, 8, 8, EV_PIXEL_GREY, &image));
     ev_image_data(image)[0] = 200;
-    ev_image *out = translate(ctx, m, NULL, image);
+    ev_image *out = case_translate(ctx, m, NULL, image);
     ck_assert_int_eq(ev_image_data(out)[9], 64);
     ck_assert_int_eq(ev_image_data(out)[0], 255);
     ev_image_destroy(out);
     EV_OPTIONS_INIT(&p);
     t_ok(ev_model_set_preprocess(m, &p));
-    out = translate(ctx, m, NULL, image);
+    out = case_translate(ctx, m, NULL, image);
     ck_assert_int_eq(ev_image_data(out)[9], 128);
     ev_image_destroy(out);
     ev_image_destroy(image);
@@ -305,161 +171,11 @@ START_TEST(what_numbers_mean)
 }
 END_TEST
 
-/* ---- tiles ----------------------------------------------------------------------------------- */
-
-START_TEST(tiles_are_the_whole)
-{
-    ev_model *m = draw_plain(ctx, false);
-    ev_image *image = picture(ctx, 225, 131, EV_PIXEL_RGB);
-    ev_image *whole = translate(ctx, m, NULL, image);
-    for (int32_t tile = 64; tile <= 160; tile += 32) {
-        ev_translator_options o = tiles(tile, 32);
-        ev_image *out = translate(ctx, m, &o, image);
-        ck_assert_int_le(difference(out, whole), 1); /* rounding */
-        ev_image_destroy(out);
-    }
-    ev_image_destroy(whole);
-    ev_image_destroy(image);
-    ev_model_destroy(m);
-}
-END_TEST
-
-/* What tiles change in a column, on the mean. */
-static double column(const ev_image *a, const ev_image *whole, int32_t x, int32_t c)
-{
-    double sum = 0;
-    for (int64_t y = 0; y < ev_image_height(a); y++)
-        sum += ev_image_data(a)[y * ev_image_stride(a) + 3 * x + c] -
-               ev_image_data(whole)[y * ev_image_stride(a) + 3 * x + c];
-    return sum / ev_image_height(a);
-}
-
-/* The largest step of that from columns x0..x1-1 to the next but one (the generator doubles its
- * picture: odd columns are not as even ones are). */
-static double step(const ev_image *a, const ev_image *whole, int32_t x0, int32_t x1)
-{
-    double most = 0;
-    for (int32_t x = x0; x < x1; x++)
-        for (int32_t c = 0; c < 3; c++)
-            most = fmax(most, fabs(column(a, whole, x + 2, c) - column(a, whole, x, c)));
-    return most;
-}
-
-/* Each tile has a mean and contrast of its own, so tones differ from those of the whole picture.
- * Cut off, tiles meet with a step between columns 79 and 80, 143 and 144; blended, without one. */
-START_TEST(norms_and_seams)
-{
-    ev_model *m = draw_plain(ctx, true);
-    ev_image *image = NULL;
-    t_ok(ev_image_create(ctx, 224, 96, EV_PIXEL_RGB, &image));
-    for (int32_t i = 0; i < 3 * 224 * 96; i++) {
-        int32_t x = i / 3 % 224, y = i / 3 / 224;
-        ev_image_data(image)[i] =
-            (uint8_t)(100 + 15 * sin(x / 11.0 + i % 3) * cos(y / 9.0) + x / 3 + 10 * (i % 3));
-    }
-    ev_translator_options o = tiles(96, 32), cut = tiles(96, -1);
-    ev_image *whole = translate(ctx, m, NULL, image);
-    ev_image *blended = translate(ctx, m, &o, image), *hard = translate(ctx, m, &cut, image);
-    double seam = fmax(step(hard, whole, 78, 80), step(hard, whole, 142, 144));
-    double inside = fmax(step(hard, whole, 8, 78), step(hard, whole, 80, 142));
-    double soft = fmax(step(blended, whole, 62, 96), step(blended, whole, 126, 160));
-    ck_assert_double_gt(seam, 3 * inside);
-    ck_assert_double_lt(soft, 1.5 * inside);
-    ev_image_destroy(blended);
-    ev_image_destroy(hard);
-    ev_image_destroy(whole);
-    ev_image_destroy(image);
-    ev_model_destroy(m);
-}
-END_TEST
-
-/* Where every tile shows much the same, tones hardly differ. */
-START_TEST(norms_of_even_pictures)
-{
-    ev_model *m = draw_plain(ctx, true);
-    ev_image *image = picture(ctx, 224, 128, EV_PIXEL_RGB);
-    ev_translator_options o = tiles(96, 32);
-    ev_image *whole = translate(ctx, m, NULL, image), *out = translate(ctx, m, &o, image);
-    ck_assert_int_le(difference(out, whole), 24);
-    ev_image_destroy(out);
-    ev_image_destroy(whole);
-    ev_image_destroy(image);
-    ev_model_destroy(m);
-}
-END_TEST
-
-START_TEST(threads)
-{
-    ev_context *two = t_context(NULL, 2);
-    ev_model *m = zoo_generator(ctx, 32, 3);
-    ev_image *image = picture(ctx, 113, 75, EV_PIXEL_RGB);
-    for (int32_t tile = 0; tile <= 48; tile += 48) {
-        ev_translator_options o = tiles(tile, 0);
-        ev_image *a = translate(ctx, m, &o, image), *b = translate(two, m, &o, image);
-        ck_assert_int_eq(difference(a, b), 0);
-        ev_image_destroy(a);
-        ev_image_destroy(b);
-    }
-    ev_image_destroy(image);
-    ev_model_destroy(m);
-    ev_context_destroy(two);
-}
-END_TEST
-
-/* Within max_bytes, as few tiles as that allows; the log says so. */
-START_TEST(max_bytes)
-{
-    t_hooks h = {0};
-    ev_context *c = t_context(&h, 1);
-    ev_model *m = zoo_generator(c, 32, 3);
-    ev_image *image = picture(c, 225, 131, EV_PIXEL_RGB), *out = NULL;
-    ev_translator *t = NULL;
-    ev_plan_options p;
-    ev_memory need;
-    const int64_t dims[4] = {1, 3, 132, 228}, least[4] = {1, 3, 16, 16};
-    EV_OPTIONS_INIT(&p);
-    EV_OPTIONS_INIT(&need);
-    p.dims = dims;
-    p.n_dims = 4;
-    t_ok(ev_plan_memory(c, m, &p, &need));
-    ev_translator_options o = tiles(0, 0);
-    uint64_t all = need.plan_bytes + need.session_bytes;
-    p.dims = least;
-    t_ok(ev_plan_memory(c, m, &p, &need));
-    uint64_t little = need.plan_bytes + need.session_bytes;
-    for (o.max_bytes = all; o.max_bytes > little; o.max_bytes = o.max_bytes * 2 / 3) {
-        h.n_log_lines = 0;
-        t_ok(ev_translator_create(c, m, &o, &t));
-        uint64_t before = ev_context_memory_bytes(c);
-        t_ok(ev_translator_run(t, image, &out));
-        uint64_t pictures = 228 * 132 * 3 * 6; /* result, strip and what hangs over */
-        ck_assert_uint_le(ev_context_memory_bytes(c) - before, o.max_bytes + pictures);
-        ck_assert_int_eq(h.n_log_lines, o.max_bytes == all ? 0 : 1);
-        ev_image_destroy(out);
-        t_ok(ev_translator_run(t, image, &out)); /* made ready once */
-        ck_assert_int_eq(h.n_log_lines, o.max_bytes == all ? 0 : 1);
-        ev_image_destroy(out);
-        ev_translator_destroy(t);
-    }
-    ck_assert_ptr_nonnull(strstr(h.log_line, "225x131"));
-    o.max_bytes = little / 2;
-    t_ok(ev_translator_create(c, m, &o, &t));
-    t_status(ev_translator_run(t, image, &out), EV_ERR_MEMORY);
-    ck_assert_ptr_nonnull(strstr(ev_last_error(), "max_bytes"));
-    ck_assert_ptr_null(out);
-    ev_translator_destroy(t);
-    ev_image_destroy(image);
-    ev_model_destroy(m);
-    ev_context_destroy(c);
-    ck_assert_int_eq(h.n_live, 0);
-}
-END_TEST
-
 /* ---- mistakes -------------------------------------------------------------------------------- */
 
 START_TEST(bad_options)
 {
-    ev_model *m = draw_plus(ctx, 3, -1, -1, 0);
+    ev_model *m = case_draw_plus(ctx, 3, -1, -1, 0);
     ev_translator *t = NULL;
     ev_translator_options o;
     const int32_t bad[][3] = {{3, 0, 0},     {-1, 0, 0}, {0, 15, 0},
@@ -475,7 +191,7 @@ START_TEST(bad_options)
     t_status(ev_translator_create(ctx, NULL, NULL, &t), EV_ERR_ARGUMENT);
     t_status(ev_translator_create(NULL, m, NULL, &t), EV_ERR_ARGUMENT);
     t_status(ev_translator_create(ctx, m, NULL, NULL), EV_ERR_ARGUMENT);
-    ev_image *image = picture(ctx, 4, 4, EV_PIXEL_RGB), *out = NULL;
+    ev_image *image = case_picture(ctx, 4, 4, EV_PIXEL_RGB), *out = NULL;
     t_status(ev_translator_run(NULL, image, &out), EV_ERR_ARGUMENT);
     t_ok(ev_translator_create(ctx, m, NULL, &t));
     t_status(ev_translator_run(t, NULL, &out), EV_ERR_ARGUMENT);
@@ -514,7 +230,7 @@ static ev_model *odd_model(int32_t which)
 
 START_TEST(bad_models)
 {
-    ev_image *image = picture(ctx, 20, 20, EV_PIXEL_RGB), *out = NULL;
+    ev_image *image = case_picture(ctx, 20, 20, EV_PIXEL_RGB), *out = NULL;
     ev_translator *t = NULL;
     for (int32_t which = 0; which < 8; which++) {
         ev_model *m = odd_model(which);
@@ -543,8 +259,8 @@ END_TEST
 
 START_TEST(stale)
 {
-    ev_model *m = draw_plain(ctx, true);
-    ev_image *image = picture(ctx, 20, 20, EV_PIXEL_RGB), *out = NULL;
+    ev_model *m = case_draw_plain(ctx, true);
+    ev_image *image = case_picture(ctx, 20, 20, EV_PIXEL_RGB), *out = NULL;
     ev_translator *t = NULL;
     t_ok(ev_translator_create(ctx, m, NULL, &t));
     t_ok(ev_translator_run(t, image, &out));
@@ -594,7 +310,7 @@ static ev_status body(ev_context *c, void *arg)
 
 START_TEST(faults)
 {
-    ev_translator_options o = tiles(0, 0), cut = tiles(24, 8), fitted = tiles(0, 0);
+    ev_translator_options o = case_tiles(0, 0), cut = case_tiles(24, 8), fitted = case_tiles(0, 0);
     fitted.fit = EV_FIT_BACK;
     t_each_alloc(body, &o, 1, 0);
     t_each_alloc(body, &cut, 1, 0);
@@ -612,11 +328,6 @@ static Suite *suite(void)
     tcase_add_test(c, as_by_hand);
     tcase_add_test(c, fit);
     tcase_add_test(c, what_numbers_mean);
-    tcase_add_test(c, tiles_are_the_whole);
-    tcase_add_test(c, norms_and_seams);
-    tcase_add_test(c, norms_of_even_pictures);
-    tcase_add_test(c, threads);
-    tcase_add_test(c, max_bytes);
     tcase_add_test(c, bad_options);
     tcase_add_test(c, bad_models);
     tcase_add_test(c, stale);
