@@ -147,6 +147,7 @@ static const struct {
     {"train", "gan train", verb_gan_train, "two sets of pictures become two generators"},
     {"apply", "gan apply", verb_gan_apply, "carry pictures over: files, folders, frames on stdin"},
     {"grid", "gan grid", verb_gan_grid, "a sheet: real, translated, carried back, identity"},
+    {"select", "gan select", verb_gan_select, "the epoch that serves a classifier best"},
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -13,6 +13,7 @@ enum { GAN_N_LOSSES = 10, GAN_MAX_TEXTS = 64 };
 int verb_gan_train(int argc, char **argv);
 int verb_gan_apply(int argc, char **argv);
 int verb_gan_grid(int argc, char **argv);
+int verb_gan_select(int argc, char **argv);
 
 /* ---- pictures and generators (gan.c) --------------------------------------------------------- */
 
