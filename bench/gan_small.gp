@@ -9,7 +9,7 @@ set xlabel 'multiply-adds in millions'
 set ylabel 'milliseconds (least)'
 set logscale xy
 set grid lc rgb '#dddddd'
-set key left top
+set key bottom right
 pick(block, enlarge, n, y) = stringcolumn(3) eq block && stringcolumn(4) eq enlarge && $2 == n ? y : NaN
 set datafile missing NaN
 plot for [n in "6 3"] 'gan_small.csv' skip 1 \

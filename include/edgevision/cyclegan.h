@@ -154,7 +154,8 @@ typedef struct ev_cyclegan_options {
 
 /**
  * Bytes that training will need, exactly, before any of it is allocated: networks, plans,
- * activations, gradients, moments, histories.  Not counted: pictures (cache_bytes).
+ * activations, gradients, moments, histories.  Not counted: pictures (cache_bytes), and the copy
+ * that ev_cyclegan_run() keeps while there is no checkpoint.
  *
  * @param ctx [borrow]
  * @param opt [borrow] NULL: all defaults
@@ -189,7 +190,8 @@ EV_API void ev_cyclegan_destroy(ev_cyclegan *gan);
 /**
  * Train up to the last epoch.  When a loss or a gradient is not finite the last checkpoint's state
  * (without one: the state at the start of this call's last epoch) is put back, EV_ERR_DIVERGED
- * comes, and the line says which loss it was and to which step the state went back.
+ * comes, and the line says which loss it was and to which step the state went back.  Until this call
+ * has written a checkpoint it keeps that state in memory, as many bytes as a checkpoint's file has.
  *
  * @return EV_OK; EV_ERR_CANCELLED: a callback asked; EV_ERR_DIVERGED; EV_ERR_IO, EV_ERR_FORMAT: a
  *         picture cannot be read, or a checkpoint not be written, after which the last good one is
@@ -428,6 +430,8 @@ typedef struct ev_distill_options {
     uint64_t seed;        /**< (default 1) */
     ev_distill_fn on_epoch; /**< may be NULL */
     void *user;             /**< handed to it, never read */
+    ev_distill_fn on_step;  /**< may be NULL: after each step; its numbers are the step (0: the
+                               first), the steps of the whole run, and the step's loss */
 } ev_distill_options;
 
 /**

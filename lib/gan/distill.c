@@ -161,17 +161,30 @@ static ev_status prepare(ev_context *ctx, ev_dataset *pictures, lesson *l)
     return ev_trainer_create(ctx, l->net, NULL, NULL, &t, &l->trainer);
 }
 
+static ev_status run_step(lesson *l, int64_t number, double *difference, double *loss)
+{
+    const int64_t n = (int64_t)l->n_steps * l->o.epochs;
+    ev_tensor *images = NULL;
+    double losses[2] = {0};
+    EVI_TRY(evi_gan_feed_batch(l->feed, number, &images, NULL));
+    const ev_feed feed = {"image", images};
+    EVI_TRY(ev_trainer_step(l->trainer, &feed, 1, losses, l->o.classifier != NULL ? 2 : 1));
+    *difference = losses[0];
+    *loss = losses[0] + (double)l->o.class_weight * losses[1];
+    if (l->o.on_step != NULL && l->o.on_step(l->o.user, (int32_t)EVI_MIN(number, INT32_MAX),
+                                             (int32_t)EVI_MIN(n, INT32_MAX), *loss) != 0)
+        return evi_fail(EV_ERR_CANCELLED, "on_step stopped after step %lld", (long long)number + 1);
+    return EV_OK;
+}
+
 static ev_status run_epoch(lesson *l, int32_t epoch)
 {
     double sum = 0, difference = 0;
     for (int32_t i = 0; i < l->n_steps; i++) {
-        ev_tensor *images = NULL;
-        double losses[2] = {0};
-        EVI_TRY(evi_gan_feed_batch(l->feed, (int64_t)epoch * l->n_steps + i, &images, NULL));
-        const ev_feed feed = {"image", images};
-        EVI_TRY(ev_trainer_step(l->trainer, &feed, 1, losses, l->o.classifier != NULL ? 2 : 1));
-        difference += losses[0];
-        sum += losses[0] + (double)l->o.class_weight * losses[1];
+        double d = 0, loss = 0;
+        EVI_TRY(run_step(l, (int64_t)epoch * l->n_steps + i, &d, &loss));
+        difference += d;
+        sum += loss;
     }
     l->difference = difference / l->n_steps;
     l->loss = sum / l->n_steps;

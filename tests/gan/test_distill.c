@@ -144,7 +144,7 @@ static ev_distill_options options(int32_t epochs)
 }
 
 typedef struct told {
-    int32_t n, n_epochs, stop_after;
+    int32_t n, n_epochs, n_steps, stop_after, stop_at_step;
     double loss[64];
 } told;
 
@@ -156,6 +156,15 @@ static int32_t listen(void *user, int32_t epoch, int32_t n_epochs, double loss)
     t->n_epochs = n_epochs;
     t->loss[t->n++] = loss;
     return t->n == t->stop_after;
+}
+
+static int32_t listen_to_steps(void *user, int32_t step, int32_t n_steps, double loss)
+{
+    told *t = user;
+    ck_assert_int_eq(step, t->n_steps++);
+    ck_assert_int_eq(n_steps, 5 * PICTURES / 2);
+    ck_assert_double_gt(loss, 0);
+    return t->n_steps == t->stop_at_step;
 }
 
 /* ---- it learns ------------------------------------------------------------------------------- */
@@ -268,6 +277,12 @@ START_TEST(stops_when_asked)
              EV_ERR_CANCELLED);
     ck_assert_int_eq(heard.n, 2);
     ck_assert_double_eq(loss, -1);
+    heard = (told){.stop_at_step = 7};
+    o.on_step = listen_to_steps;
+    t_status(ev_generator_distill(w.ctx, w.student, w.teacher, w.pictures, &o, &loss),
+             EV_ERR_CANCELLED);
+    ck_assert_int_eq(heard.n, 1);
+    ck_assert_int_eq(heard.n_steps, 7);
     end(&w);
 }
 END_TEST
