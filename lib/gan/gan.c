@@ -84,7 +84,7 @@ ev_status evi_gan_count(ev_context *ctx, const evi_gan_options *o, const evi_gan
     for (int32_t i = 0; i < nets->n_updates; i++) {
         const evi_gan_update *u = &nets->updates[i];
         EV_OPTIONS_INIT(&one);
-        EVI_TRY(ev_trainer_memory(ctx, u->nets[0], 0, &t, &one));
+        EVI_TRY(evi_trainer_memory_parts(ctx, u->nets, u->n_nets, &t, &one));
         add_memory(m, &one);
         for (int32_t k = 0; k < u->n_nets; k++)
             m->training_bytes += evi_model_bytes(u->nets[k]);
@@ -95,7 +95,8 @@ ev_status evi_gan_count(ev_context *ctx, const evi_gan_options *o, const evi_gan
         add_memory(m, &one);
         m->plan_bytes += evi_model_bytes(nets->labeller);
     }
-    m->training_bytes += small_bytes(o);
+    uint64_t undo = evi_gan_undo_elements(o, nets);
+    m->training_bytes += small_bytes(o) + (undo > 0 ? evi_block_bytes(undo * sizeof(evi_real)) : 0);
     m->total_bytes = m->weights_bytes + m->plan_bytes + m->session_bytes + m->training_bytes;
     return EV_OK;
 }
@@ -149,9 +150,10 @@ static ev_status make_trainers(ev_cyclegan *gan)
     ev_train_options t;
     trainer_options(&gan->o, &t);
     for (int32_t i = 0; i < gan->nets.n_updates; i++)
-        EVI_TRY(ev_trainer_create(gan->handle.ctx, gan->nets.updates[i].nets[0], NULL, NULL, &t,
-                                  &gan->trainers[i]));
-    return EV_OK;
+        EVI_TRY(evi_trainer_create_parts(gan->handle.ctx, gan->nets.updates[i].nets,
+                                         gan->nets.updates[i].n_nets, &t, &gan->trainers[i]));
+    uint64_t undo = evi_gan_undo_elements(&gan->o, &gan->nets);
+    return undo > 0 ? evi_malloc(gan->handle.ctx, undo, sizeof(evi_real), &gan->undo) : EV_OK;
 }
 
 static ev_status make_pools(ev_cyclegan *gan)
@@ -289,6 +291,7 @@ void ev_cyclegan_destroy(ev_cyclegan *gan)
     for (int32_t i = 0; i < EVI_GAN_TRAINERS; i++)
         ev_trainer_destroy(gan->trainers[i]);
     evi_gan_nets_end(&gan->nets);
+    evi_free(gan->undo);
     evi_free(gan->checkpoint);
     evi_handle_end(gan);
 }

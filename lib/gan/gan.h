@@ -93,7 +93,7 @@ uint64_t evi_gan_pool_bytes(int32_t capacity, int32_t batch, const int64_t pictu
 void evi_gan_pool_end(evi_gan_pool *p);
 /* Fills p->given: of each made picture either itself or, by a coin, an older one that it replaces.
  * The coins depend on the pool's stream, on total_steps and the picture's place alone.  The history
- * stays as it is until evi_gan_pool_keep() of the same pictures, so that a step can be called off. */
+ * stays as it is until evi_gan_pool_keep() of the same pictures: a step can be called off. */
 void evi_gan_pool_choose(evi_gan_pool *p, const ev_tensor *made, int64_t total_steps);
 void evi_gan_pool_keep(evi_gan_pool *p, const ev_tensor *made);
 
@@ -124,6 +124,7 @@ struct ev_cyclegan {
     evi_gan_nets nets;
     int32_t is_split;
     ev_trainer *trainers[EVI_GAN_TRAINERS]; /* one an update */
+    evi_real *undo;                         /* weights and moments of G_B, in the authors' order */
     evi_gan_pool pools[2];                  /* by direction of the generator */
     ev_session *labeller;                   /* classifier of pictures of B; NULL: none */
     ev_tensor *labels[2];                   /* int32 [batch] of A, B; NULL: none */
@@ -147,6 +148,7 @@ ev_status evi_gan_count(ev_context *ctx, const evi_gan_options *o, const evi_gan
  * epoch. */
 ev_status evi_gan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor *b,
                        const int32_t *labels_a, const int32_t *labels_b);
+uint64_t evi_gan_undo_elements(const evi_gan_options *o, const evi_gan_nets *nets);
 void evi_gan_end_epoch(ev_cyclegan *gan); /* epoch + 1, step 0, sums 0 */
 /* Of the epoch under way: learning_rate * min(1, (epochs - epoch) / (decay_epochs + 1)), as in the
  * reference program: the last epoch still has a step of 1 / (decay_epochs + 1). */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One step of a CycleGAN.  All pictures that discriminators see, and all gradients, are there
- * before the first weight changes, so that a step which fails leaves nothing behind.  Nothing here
- * allocates. */
+/* One step of a CycleGAN.  It fails as a whole: losses and gradients of all updates are computed
+ * before the first weight changes.  Only in the authors' order one update comes earlier; what it
+ * changes is copied before.  Nothing here allocates. */
 #include "gan/gan.h"
 
 #include <math.h>
@@ -107,28 +107,63 @@ typedef struct step {
     ev_cyclegan *gan;
     const ev_tensor *feeds[EVI_GAN_N_FEEDS];
     const ev_tensor *made[2];
+    evi_train_pending pending[EVI_GAN_TRAINERS];
     ev_cyclegan_losses told;
 } step;
 
-static ev_status update(step *s, int32_t number)
+/* Losses and gradients of an update. */
+static ev_status gradients(step *s, int32_t number)
 {
     ev_cyclegan *gan = s->gan;
     const evi_gan_update *u = &gan->nets.updates[number];
+    ev_trainer *t = gan->trainers[number];
     ev_feed feeds[EVI_GAN_N_FEEDS];
-    double losses[EVI_GAN_MAX_LOSSES] = {0};
     int32_t n = 0;
     for (int32_t i = 0; i < EVI_GAN_N_FEEDS; i++)
         if ((u->feeds >> i & 1) != 0)
             feeds[n++] = (ev_feed){evi_gan_feed_name(i), s->feeds[i]};
-    EVI_TRY(ev_trainer_set_learning_rate(gan->trainers[number], evi_gan_rate(gan)));
-    ev_status status = ev_trainer_step(gan->trainers[number], feeds, n, losses, u->n_losses);
+    ev_status status = evi_train_gradients(t, feeds, n, &s->pending[number]);
     if (status == EV_ERR_DIVERGED)
-        return diverged(gan, u, losses);
+        return diverged(gan, u, t->losses);
     EVI_TRY(status);
     for (int32_t i = 0; i < u->n_losses; i++)
         if (u->kind[i] != EVI_GAN_UNTOLD)
-            *place(&s->told, u->kind[i], u->side[i]) += losses[i] * (double)u->weight[i];
+            *place(&s->told, u->kind[i], u->side[i]) += t->losses[i] * (double)u->weight[i];
     return EV_OK;
+}
+
+static ev_status apply(step *s, int32_t number)
+{
+    ev_trainer *t = s->gan->trainers[number];
+    EVI_TRY(ev_trainer_set_learning_rate(t, evi_gan_rate(s->gan)));
+    evi_train_apply(t, &s->pending[number]);
+    return EV_OK;
+}
+
+/* ---- an update that can be taken back -------------------------------------------------------- */
+
+uint64_t evi_gan_undo_elements(const evi_gan_options *o, const evi_gan_nets *nets)
+{
+    if (o->o.order != EV_ORDER_AUTHORS)
+        return 0;
+    return 3 * (uint64_t)nets->generators[EV_B_TO_A]->store->n_trainable;
+}
+
+/* Weights and moments of the generator that the first update trains: out of the copy, or into it. */
+static void copy_first(ev_cyclegan *gan, bool back)
+{
+    const ev_trainer *t = gan->trainers[0];
+    evi_store *store = gan->nets.generators[EV_B_TO_A]->store;
+    const size_t bytes = (size_t)store->n_trainable * sizeof(evi_real);
+    for (int32_t i = 0; i < t->n_stores; i++) {
+        if (t->stores[i].store != store)
+            continue;
+        evi_real *const live[3] = {store->weights, t->stores[i].moment1, t->stores[i].moment2};
+        for (int32_t k = 0; k < 3; k++) {
+            evi_real *copy = gan->undo + k * store->n_trainable;
+            memcpy(back ? live[k] : copy, back ? copy : live[k], bytes);
+        }
+    }
 }
 
 /* The pictures that the first update made. */
@@ -152,6 +187,40 @@ static void add_losses(ev_cyclegan_losses *to, const ev_cyclegan_losses *from)
             *place(to, kind, side) += *place(&x, kind, side);
 }
 
+/* Generators, then discriminators, which see nothing of the generators' update. */
+static ev_status joint(step *s)
+{
+    EVI_TRY(gradients(s, 0));
+    take_made(s);
+    EVI_TRY(gradients(s, 1));
+    EVI_TRY(apply(s, 0));
+    return apply(s, 1);
+}
+
+/* G_B, D_B, G_A, D_A.  Of the later ones only G_A's gradients need an update before them, G_B's;
+ * so that is the only one that may have to be taken back. */
+static ev_status one_by_one(step *s)
+{
+    ev_cyclegan *gan = s->gan;
+    const evi_train_state before = gan->trainers[0]->state;
+    EVI_TRY(gradients(s, 0));
+    take_made(s);
+    copy_first(gan, false);
+    EVI_TRY(apply(s, 0));
+    ev_status status = EV_OK;
+    for (int32_t i = 1; i < gan->nets.n_updates && status == EV_OK; i++)
+        status = gradients(s, i);
+    if (status != EV_OK) {
+        copy_first(gan, true);
+        gan->trainers[0]->state = before;
+        evi_train_touch(gan->trainers[0]);
+        return status;
+    }
+    for (int32_t i = 1; i < gan->nets.n_updates; i++)
+        EVI_TRY(apply(s, i));
+    return EV_OK;
+}
+
 ev_status evi_gan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor *b,
                        const int32_t *labels_a, const int32_t *labels_b)
 {
@@ -163,11 +232,7 @@ ev_status evi_gan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor *b,
     s.feeds[EVI_GAN_LABELS_B] = gan->labels[1];
     EVI_TRY(take_labels(gan, 0, labels_a, n));
     EVI_TRY(gan->labeller != NULL ? ask_classifier(gan, b) : take_labels(gan, 1, labels_b, n));
-    for (int32_t i = 0; i < gan->nets.n_updates; i++) {
-        EVI_TRY(update(&s, i));
-        if (i == 0)
-            take_made(&s);
-    }
+    EVI_TRY(gan->o.o.order == EV_ORDER_AUTHORS ? one_by_one(&s) : joint(&s));
     for (int32_t side = 0; side < 2; side++)
         evi_gan_pool_keep(&gan->pools[side], s.made[side]);
     gan->last = s.told;

@@ -124,31 +124,41 @@ static ev_status gradients(ev_trainer *t, evi_crew *crew, int64_t batch, double 
     return EV_OK;
 }
 
-ev_status evi_train_step(ev_trainer *t, int64_t batch, const int32_t *labels)
+/* On failure running statistics are as before. */
+static ev_status find_gradients(ev_trainer *t, evi_train_pending *step)
 {
-    double loss = 0, rate = 0;
     if (t->swapped)
         evi_train_swap(t, false);
     statistics(t, false);
     evi_crew *crew = evi_crew_begin(t->handle.ctx);
-    ev_status status = gradients(t, crew, batch, &loss);
-    if (status == EV_OK) {
-        rate = evi_train_rate(t);
-        evi_train_update(t, crew, rate);
-    }
+    ev_status status = gradients(t, crew, step->batch, &step->loss);
     evi_crew_end(crew);
-    if (status != EV_OK) {
+    if (status != EV_OK)
         statistics(t, true);
-        return status;
-    }
-    if (labels != NULL)
-        t->state.n_right += count_right(t, batch, labels);
+    return status;
+}
+
+void evi_train_apply(ev_trainer *t, const evi_train_pending *step)
+{
+    double rate = evi_train_rate(t);
+    evi_crew *crew = evi_crew_begin(t->handle.ctx);
+    evi_train_update(t, crew, rate);
+    evi_crew_end(crew);
     t->last_rate = rate;
-    t->state.loss_sum += loss * (double)batch;
-    t->state.n_images += batch;
+    t->state.loss_sum += step->loss * (double)step->batch;
+    t->state.n_images += step->batch;
     t->state.steps++;
     t->state.batch++;
     evi_train_touch(t);
+}
+
+ev_status evi_train_step(ev_trainer *t, int64_t batch, const int32_t *labels)
+{
+    evi_train_pending step = { .batch = batch };
+    EVI_TRY(find_gradients(t, &step));
+    if (labels != NULL)
+        t->state.n_right += count_right(t, batch, labels);
+    evi_train_apply(t, &step);
     return EV_OK;
 }
 
@@ -227,6 +237,15 @@ static ev_status bind_feeds(ev_trainer *t, const ev_feed *feeds, int32_t n_feeds
                 return evi_fail(EV_ERR_ARGUMENT, "ev_trainer_step: no feed for input '%s'",
                                 t->parts[k].net->inputs[i].name);
     return EV_OK;
+}
+
+ev_status evi_train_gradients(ev_trainer *t, const ev_feed *feeds, int32_t n_feeds,
+                              evi_train_pending *out)
+{
+    *out = (evi_train_pending){ 0 };
+    EVI_TRY(bind_feeds(t, feeds, n_feeds, &out->batch));
+    out->batch = EVI_MAX(out->batch, 1);
+    return find_gradients(t, out);
 }
 
 static ev_status check_labels(const ev_trainer *t, const int32_t *labels, int64_t n)

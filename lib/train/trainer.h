@@ -192,6 +192,15 @@ void evi_plateau_epoch(ev_trainer *t, double watched); /* a number to make lower
 /* step.c */
 /* One update from elements of all inputs (t->inputs).  labels: counted for accuracy, or NULL. */
 ev_status evi_train_step(ev_trainer *t, int64_t batch, const int32_t *labels);
+/* The two halves of a step without labels, for those who wait with the update until other things
+ * have succeeded.  A failure of the first has changed nothing; the second cannot fail. */
+typedef struct evi_train_pending {
+    int64_t batch;
+    double loss;
+} evi_train_pending;
+ev_status evi_train_gradients(ev_trainer *t, const ev_feed *feeds, int32_t n_feeds,
+                              evi_train_pending *out);
+void evi_train_apply(ev_trainer *t, const evi_train_pending *step);
 
 /* epoch.c */
 void evi_train_swap(ev_trainer *t, bool best); /* best or latest weights into the model */
