@@ -62,7 +62,7 @@ if [ -x "$programs/04_train" ]; then
     says "08 trains to the end" '^epoch 12  D_A 0\.[0-9]* G_A .* idt_B 0\.[0-9]*$'
     says "08 makes day of night" '^brightness .* [45][0-9] by night, 1[0-9][0-9] carried into day$'
     start 0 02_image sheet.png
-    says "08 draws a sheet" '^picture: 128x256$'
+    says "08 draws a sheet" '^picture: 134x270$'
     start 0 03_classify bars.onnx small.png
     says "03 classifies" '^small.png: \(standing\|lying\) (class [01], logit'
 fi
