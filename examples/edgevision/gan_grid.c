@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_ROWS = 64, COLUMNS = 4 };
+enum { MAX_ROWS = 64, COLUMNS = 4, GAP = 2, WHITE = 255 };
 
 typedef struct sheet {
     const char *out, *models[2], *sets[2];
@@ -21,8 +21,8 @@ static int place(sheet *s, const ev_image *image, int32_t row, int32_t column)
     ev_image *rgb = NULL;
     ev_status status = ev_image_convert(image, EV_PIXEL_RGB, &rgb);
     for (int32_t y = 0; y < s->size[1] && status == EV_OK; y++) {
-        int64_t at = ((int64_t)row * s->size[1] + y) * ev_image_stride(s->image) +
-                     (int64_t)3 * column * s->size[0];
+        int64_t at = ((int64_t)row * (s->size[1] + GAP) + y) * ev_image_stride(s->image) +
+                     (int64_t)3 * column * (s->size[0] + GAP);
         memcpy(ev_image_data(s->image) + at, ev_image_data(rgb) + y * ev_image_stride(rgb),
                (size_t)s->size[0] * 3);
     }
@@ -73,15 +73,31 @@ static int open_sets(sheet *s, ev_dataset **sets, int32_t n[2], int32_t items[2]
     return code;
 }
 
+/* White, with room for so many rows. */
+static int make_sheet(sheet *s, int32_t n)
+{
+    int64_t wide = COLUMNS * (s->size[0] + (int64_t)GAP) - GAP;
+    int64_t high = n * (s->size[1] + (int64_t)GAP) - GAP;
+    if (wide > 65535 || high > 65535) {
+        return fail(EXIT_USAGE, "--rows %d, --size %dx%d: the sheet would be too large",
+                    (int)s->rows, (int)s->size[0], (int)s->size[1]);
+    }
+    ev_status status =
+        ev_image_create(s->ctx, (int32_t)wide, (int32_t)high, EV_PIXEL_RGB, &s->image);
+    if (status != EV_OK) {
+        return fail_status(EXIT_USAGE, status, NULL);
+    }
+    memset(ev_image_data(s->image), WHITE, (size_t)(high * ev_image_stride(s->image)));
+    return 0;
+}
+
 static int draw(sheet *s)
 {
     ev_dataset *sets[2] = {NULL, NULL};
     int32_t n[2] = {0, 0}, items[2][MAX_ROWS], row = 0;
     int code = open_sets(s, sets, n, items);
     if (!code) {
-        ev_status status = ev_image_create(s->ctx, COLUMNS * s->size[0], (n[0] + n[1]) * s->size[1],
-                                           EV_PIXEL_RGB, &s->image);
-        code = status == EV_OK ? 0 : fail_status(EXIT_USAGE, status, NULL);
+        code = make_sheet(s, n[0] + n[1]);
     }
     for (int side = GAN_A; side <= GAN_B; side++) {
         for (int32_t i = 0; i < n[side] && !code; i++) {
