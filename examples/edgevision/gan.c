@@ -148,6 +148,7 @@ static const struct {
     {"apply", "gan apply", verb_gan_apply, "carry pictures over: files, folders, frames on stdin"},
     {"grid", "gan grid", verb_gan_grid, "a sheet: real, translated, carried back, identity"},
     {"select", "gan select", verb_gan_select, "the epoch that serves a classifier best"},
+    {"shrink", "gan shrink", verb_gan_shrink, "a small generator that makes a large one's pictures"},
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 

@@ -14,6 +14,7 @@ int verb_gan_train(int argc, char **argv);
 int verb_gan_apply(int argc, char **argv);
 int verb_gan_grid(int argc, char **argv);
 int verb_gan_select(int argc, char **argv);
+int verb_gan_shrink(int argc, char **argv);
 
 /* ---- pictures and generators (gan.c) --------------------------------------------------------- */
 

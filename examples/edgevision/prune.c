@@ -18,8 +18,7 @@ static const char *const schedules[] = {"default", "one-shot", "linear", "cubic"
 
 /* ---- goals ----------------------------------------------------------------------------------- */
 
-/* "25%", "100000", "100k", "1.5M"; *share: it ended in %, and is given as 0..1. */
-static bool read_amount(const char *value, double *out, bool *share)
+bool prune_read_amount(const char *value, double *out, bool *share)
 {
     char *end;
     double x = strtod(value, &end);
@@ -51,7 +50,7 @@ static int read_goal(pruning *p)
             return fail(EXIT_USAGE, "--%s and --%s: one goal at a time; --accuracy-floor can go "
                                     "with it", prune_units[p->goal.unit], prune_units[unit]);
         }
-        if (!read_amount(value, &x, &share) || x <= 0 || (share && x > 1)) {
+        if (!prune_read_amount(value, &x, &share) || x <= 0 || (share && x > 1)) {
             return fail(EXIT_USAGE, "--%s %s: must be a share of what the model has (25%%) or a "
                                     "number above 0 (100000, 100k, 1.5M)",
                         prune_units[unit], value);
@@ -64,7 +63,7 @@ static int read_goal(pruning *p)
         }
     }
     if (p->floor_text &&
-        (!read_amount(p->floor_text, &p->accuracy_floor, &share) || p->accuracy_floor == 0 ||
+        (!prune_read_amount(p->floor_text, &p->accuracy_floor, &share) || p->accuracy_floor == 0 ||
          p->accuracy_floor <= -1 || p->accuracy_floor > 1)) {
         return fail(EXIT_USAGE, "--accuracy-floor %s: must be the lowest accuracy (0.9 or 90%%) or "
                                 "by how much it may fall (-0.01 or -1%%)", p->floor_text);

@@ -37,6 +37,8 @@ typedef struct pruning {
 
 extern const char *const prune_units[EV_UNIT_CHANNELS + 1]; /* "", "parameters", "macs" ... */
 extern const char *const prune_criteria[];
+/* "25%", "100000", "100k", "1.5M"; *share: it ended in %, and is given as 0..1. */
+bool prune_read_amount(const char *value, double *out, bool *share);
 
 /* Before, after, ratio: a line a unit; before that, in plain words, whether time fell. */
 void prune_counts_table(const ev_prune_counts *c, text *t);
