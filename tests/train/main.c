@@ -7,6 +7,7 @@ int main(void)
     srunner_add_suite(r, tt_calls_suite());
     srunner_add_suite(r, tt_checkpoint_suite());
     srunner_add_suite(r, tt_metrics_suite());
+    srunner_add_suite(r, tt_parts_suite());
     srunner_run_all(r, CK_NORMAL);
     int failed = srunner_ntests_failed(r);
     srunner_free(r);

@@ -316,6 +316,46 @@ START_TEST(other_runs)
 }
 END_TEST
 
+/* A file of the first release's first days, and what its run came to two steps later. */
+START_TEST(old_file)
+{
+    ev_context *ctx = t_context(NULL, 1);
+    const int64_t dims[4] = { 4, 2, 4, 4 };
+    ev_model *m = tt_small_net(ctx);
+    ev_trainer *t = NULL;
+    ev_train_options o;
+    EV_OPTIONS_INIT(&o);
+    o.batch_size = 4;
+    o.max_epochs = 5;
+    o.monitor = EV_MONITOR_TRAIN_LOSS;
+    o.schedule = EV_SCHEDULE_COSINE;
+    ev_tensor *x = tt_tensor(ctx, 1, 4, dims), *y = tt_label_tensor(ctx, 2, 4, 3);
+    const ev_feed f[2] = { { "image", x }, { "labels", y } };
+    t_ok(ev_trainer_create(ctx, m, NULL, NULL, &o, &t));
+    t_ok(ev_trainer_resume(t, T_GOLDEN "/checkpoint.safetensors"));
+    ck_assert_int_eq(ev_trainer_epoch(t), 1);
+    ck_assert_int_eq(ev_trainer_batch(t), 2);
+    ck_assert_int_eq(ev_trainer_best_epoch(t), 0);
+    for (int32_t i = 0; i < 2; i++)
+        t_ok(ev_trainer_step(t, f, 2, NULL, 0));
+    int64_t n = 0;
+    double *w = tt_weights(m, &n), sum = 0, squares = 0;
+    for (int64_t i = 0; i < n; i++) {
+        sum += w[i];
+        squares += w[i] * w[i];
+    }
+    ck_assert_int_eq(n, 137);
+    ck_assert_double_eq_tol(sum, -3.45993092, 1e-5);
+    ck_assert_double_eq_tol(squares, 4.67488287, 1e-5);
+    free(w);
+    ev_trainer_destroy(t);
+    ev_tensor_destroy(x);
+    ev_tensor_destroy(y);
+    ev_model_destroy(m);
+    ev_context_destroy(ctx);
+}
+END_TEST
+
 /* ---- faults -------------------------------------------------------------------------------- */
 
 static ev_status save_and_resume(ev_context *ctx, void *arg)
@@ -450,6 +490,7 @@ Suite *tt_checkpoint_suite(void)
     tcase_add_test(c, damaged_files);
     tcase_add_test(c, hostile_headers);
     tcase_add_test(c, other_runs);
+    tcase_add_test(c, old_file);
     tcase_add_test(c, out_of_memory);
     tcase_add_test(c, files_that_fail);
     tcase_add_test(c, killed_while_saving);

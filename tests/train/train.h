@@ -51,5 +51,6 @@ Suite *tt_calls_suite(void);
 Suite *tt_run_suite(void);
 Suite *tt_checkpoint_suite(void);
 Suite *tt_metrics_suite(void);
+Suite *tt_parts_suite(void);
 
 #endif
