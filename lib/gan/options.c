@@ -260,6 +260,8 @@ void evi_gan_options_text(evi_text *text, const evi_gan_options *o, bool split)
         evi_text_add(text, "%s=", f->key);
         if (f->kind == LONG)
             evi_text_add(text, "%lld", (long long)o->o.seed);
+        else if (number(o, f) == floor(number(o, f)) && fabs(number(o, f)) <= MOST)
+            evi_text_add(text, "%lld", (long long)number(o, f)); /* 10, not 1e+01 */
         else
             evi_text_double(text, number(o, f));
         evi_text_add(text, ";");

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Epoch after epoch over two sets.  A position is (epoch, step of the epoch, steps in all); batch k
- * of either set belongs to the run's step k, so wherever a run ended, the next call goes on with the
- * same bits.
+ * of either set belongs to the run's step k, so wherever a run ended, the next call goes on with
+ * the same bits.
  *
  * When a step diverges the state goes back to the last checkpoint that this call has written.
  * Until there is one it goes back to a copy in memory of what was at the start of the epoch (or of
@@ -14,8 +14,7 @@
 
 typedef struct run {
     ev_cyclegan *gan;
-    evi_st_file kept;   /* in memory; nothing in it once has_file */
-    int64_t kept_steps; /* total_steps then, or in the file */
+    evi_st_file kept; /* in memory; nothing in it once has_file */
     bool has_file;
 } run;
 
@@ -26,7 +25,6 @@ static ev_status keep(run *r)
     if (r->has_file)
         return EV_OK;
     ev_status status = evi_gan_state_keep(r->gan, &r->kept);
-    r->kept_steps = r->gan->total_steps;
     return status == EV_OK ? EV_OK
                            : evi_fail_in(status, "a copy of the state, which a run without a "
                                                  "checkpoint keeps");
@@ -36,7 +34,6 @@ static ev_status save(run *r)
 {
     EVI_TRY(ev_cyclegan_save(r->gan, r->gan->checkpoint));
     r->has_file = true;
-    r->kept_steps = r->gan->total_steps;
     evi_st_end(&r->kept);
     return EV_OK;
 }
@@ -51,12 +48,12 @@ static ev_status go_back(run *r)
     ev_status status = file != NULL ? ev_cyclegan_resume(gan, file)
                                     : evi_gan_state_take(gan, &r->kept, "the copy in memory");
     if (status != EV_OK)
-        return evi_fail(EV_ERR_DIVERGED, "%s; the state could not go back to step %lld: %s", line,
-                        (long long)r->kept_steps, ev_last_error());
+        return evi_fail(EV_ERR_DIVERGED, "%s; the state could not go back to the checkpoint: %s",
+                        line, ev_last_error());
     return evi_fail(EV_ERR_DIVERGED,
                     "%s; the state is that after step %lld again (%s%s); a lower learning_rate may "
                     "help",
-                    line, (long long)r->kept_steps,
+                    line, (long long)gan->total_steps,
                     file != NULL ? "from " : "a copy in memory: no checkpoint was written",
                     file != NULL ? file : "");
 }
