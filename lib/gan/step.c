@@ -149,7 +149,7 @@ uint64_t evi_gan_undo_elements(const evi_gan_options *o, const evi_gan_nets *net
     return 3 * (uint64_t)nets->generators[EV_B_TO_A]->store->n_trainable;
 }
 
-/* Weights and moments of the generator that the first update trains: out of the copy, or into it. */
+/* Weights and moments of the generator that the first update trains: into the copy, or back. */
 static void copy_first(ev_cyclegan *gan, bool back)
 {
     const ev_trainer *t = gan->trainers[0];

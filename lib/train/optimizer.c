@@ -28,6 +28,22 @@ static void mark_params(const ev_trainer *t, const evi_store *store, uint8_t *ma
     }
 }
 
+/* Does a step change running statistics of this store?  A net that is only called frozen keeps
+ * them, and plans of it stay good. */
+static bool moves(const ev_trainer *t, const evi_store *store)
+{
+    for (int32_t k = 0; k < t->n_parts; k++) {
+        const ev_plan *plan = t->parts[k].plan;
+        for (int32_t i = 0; i < plan->n_values; i++) {
+            const evi_flat_value *v = &plan->values[i];
+            if (v->kind == EVI_FLAT_PARAM && plan->stores[v->store] == store && !v->frozen &&
+                !store->params[v->index].trainable)
+                return true;
+        }
+    }
+    return false;
+}
+
 static bool any_is(const uint8_t *marks, int32_t n, uint8_t what)
 {
     for (int32_t i = 0; i < n; i++)
@@ -80,6 +96,7 @@ static ev_status find_pieces(ev_trainer *t)
             int32_t before = n;
             n = cut_store(store, s, marks, t->pieces, n);
             t->stores[s].trained = n > before;
+            t->stores[s].moves = moves(t, store);
             t->stores[s].cleared = any_is(marks, store->n_params, BY_LATER);
             evi_free(marks);
         }
@@ -111,7 +128,7 @@ static void lengths(const ev_trainer *t, const evi_train_store *s, uint64_t out[
     out[1] = s->trained && has_moment1(&t->o) ? trainable : 0;
     out[2] = s->trained && has_moment2(&t->o) ? trainable : 0;
     out[3] = t->keep_best && (s->trained || all > trainable) ? all : 0;
-    out[4] = all - trainable;
+    out[4] = s->moves ? all - trainable : 0;
 }
 
 static evi_real **vector(evi_train_store *s, int32_t i)

@@ -46,6 +46,7 @@ typedef struct evi_train_store {
     evi_real *statistics; /* n_total - n_trainable: running statistics before the step */
     int32_t trained;      /* some weight of it gets a gradient ... */
     int32_t cleared;      /* ... and one of them not from the first part: gradients start at zero */
+    int32_t moves;        /* a step changes its running statistics */
 } evi_train_store;
 
 typedef struct evi_train_piece { /* a run of trained weights, at most EVI_TRAIN_PIECE */
