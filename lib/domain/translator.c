@@ -5,7 +5,7 @@
 #include "domain/domain.h"
 #include <string.h>
 
-enum { TILE_STEP = 16, OVERLAP = 32 };
+enum { TILE_STEP = 16, OVERLAP = 32, LONGEST = EV_IMAGE_MAX_SIDE / 4 * 4 };
 
 struct ev_translator {
     evi_handle handle;
@@ -99,9 +99,11 @@ void ev_translator_destroy(ev_translator *translator)
 
 /* ---- a plan for this size -------------------------------------------------------------------- */
 
-/* tile 0: the whole picture. */
+/* tile 0: the whole picture, unless no picture can be as long as it is when filled up. */
 static void lay_out(ev_translator *t, int32_t width, int32_t height, int32_t tile)
 {
+    if (tile == 0 && (width > LONGEST || height > LONGEST))
+        tile = LONGEST;
     int32_t wide = t->in.any_width ? tile : t->in.width;
     int32_t high = t->in.any_height ? tile : t->in.height;
     int32_t overlap[2] = {wide, high};
@@ -139,8 +141,7 @@ static ev_status fit_tile(ev_translator *t, int32_t width, int32_t height, int32
     lay_out(t, width, height, EVI_MAX(low, 1) * TILE_STEP);
     EVI_TRY(need(t, &bytes));
     if (bytes > t->o.max_bytes)
-        return evi_fail(EV_ERR_MEMORY,
-                        "ev_translator_run: a tile of %dx%d needs %llu bytes, max_bytes is %llu",
+        return evi_fail(EV_ERR_MEMORY, "a tile of %dx%d needs %llu bytes, max_bytes is %llu",
                         (int)t->x.tile, (int)t->y.tile, (unsigned long long)bytes,
                         (unsigned long long)t->o.max_bytes);
     return EV_OK;
@@ -170,9 +171,7 @@ static ev_status check_output(const ev_translator *t)
     const evi_shape *made = &plan->values[plan->outputs[0]].edge.shape;
     if (evi_shape_equal(in, made))
         return EV_OK;
-    return evi_fail(EV_ERR_SHAPE,
-                    "ev_translator_run: the generator makes %s of %s, not the same "
-                    "shape",
+    return evi_fail(EV_ERR_SHAPE, "the generator makes %s of %s, not the same shape",
                     evi_shape_text(made, to), evi_shape_text(in, from));
 }
 
@@ -200,6 +199,16 @@ static ev_status make_ready(ev_translator *t, int32_t width, int32_t height)
     return ev_tensor_create(ctx, EV_TYPE_FLOAT32, 4, dims, &t->strip);
 }
 
+/* Tiles may help where the whole picture at once was too much. */
+static ev_status explain(const ev_translator *t, ev_status status, int32_t width, int32_t height)
+{
+    bool too_much = status == EV_ERR_MEMORY || (int64_t)width * height > EV_IMAGE_MAX_PIXELS / 16;
+    bool whole = t->o.tile == 0 && t->o.max_bytes == 0 && too_much;
+    return evi_fail_in(status, "ev_translator_run: a picture of %dx%d%s", (int)width, (int)height,
+                       whole ? " at once (tiles take less: ev_translator_options.tile, max_bytes)"
+                             : "");
+}
+
 static ev_status prepare(ev_translator *t, int32_t width, int32_t height)
 {
     if (t->width == width && t->height == height)
@@ -216,7 +225,7 @@ static ev_status prepare(ev_translator *t, int32_t width, int32_t height)
         status = make_ready(t, width, height);
     if (status != EV_OK) {
         clear(t);
-        return status;
+        return explain(t, status, width, height);
     }
     t->width = width;
     t->height = height;

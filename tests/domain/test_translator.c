@@ -50,6 +50,46 @@ START_TEST(same_picture)
 }
 END_TEST
 
+/* Filled up it would be longer than a picture may be. */
+START_TEST(longest)
+{
+    ev_model *m = case_draw_plus(ctx, 3, -1, -1, 0);
+    for (int32_t k = 0; k < 2; k++) {
+        int32_t width = k == 0 ? 65535 : 2, height = k == 0 ? 2 : 65535;
+        ev_image *image = case_picture(ctx, width, height, EV_PIXEL_RGB);
+        ev_image *out = case_translate(ctx, m, NULL, image);
+        ck_assert_int_eq(case_difference(out, image), 0);
+        ev_image_destroy(out);
+        ev_image_destroy(image);
+    }
+    ev_model_destroy(m);
+}
+END_TEST
+
+/* Too much for one run: the line says what helps. */
+START_TEST(too_large_at_once)
+{
+    ev_context *small = NULL;
+    ev_context_options o;
+    ev_model *m = case_zoo_generator(ctx, 32, 3);
+    ev_image *image = case_picture(ctx, 400, 300, EV_PIXEL_RGB), *out = NULL;
+    ev_translator *t = NULL;
+    ev_translator_options cut = case_tiles(64, 0);
+    EV_OPTIONS_INIT(&o);
+    o.memory_limit_bytes = 4 << 20;
+    t_ok(ev_context_create(&o, &small));
+    t_ok(ev_translator_create(small, m, NULL, &t));
+    t_status(ev_translator_run(t, image, &out), EV_ERR_MEMORY);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "400x300 at once"));
+    ev_translator_destroy(t);
+    out = case_translate(small, m, &cut, image);
+    ev_image_destroy(out);
+    ev_image_destroy(image);
+    ev_model_destroy(m);
+    ev_context_destroy(small);
+}
+END_TEST
+
 /* One after the other, sizes of all kinds, with a real generator; a padded one gives in the inside
  * what the public pieces give. */
 START_TEST(any_size)
@@ -324,6 +364,8 @@ static Suite *suite(void)
     TCase *c = tcase_create("all");
     tcase_add_checked_fixture(c, start, end);
     tcase_add_loop_test(c, same_picture, 0, 2);
+    tcase_add_test(c, longest);
+    tcase_add_test(c, too_large_at_once);
     tcase_add_test(c, any_size);
     tcase_add_test(c, as_by_hand);
     tcase_add_test(c, fit);
