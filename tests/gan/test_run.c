@@ -26,6 +26,8 @@ static const variant variants[] = {
     {.name = "authors' order", .batch = 1, .order = EV_ORDER_AUTHORS},
     {.name = "batch 2, no history", .batch = 2, .no_pool = 1},
     {.name = "replacement", .batch = 1, .replacement = 1},
+    {.name = "term by term", .batch = 1, .split = 1},
+    {.name = "the same in the authors' order", .batch = 2, .split = 1, .order = EV_ORDER_AUTHORS},
     {.name = "labels of both sets", .batch = 2, .labels = 1 + EV_LABELS_BOTH},
     {.name = "the classifier's answers", .batch = 1, .labels = 1 + EV_LABELS_CLASSIFIER},
 };
@@ -123,6 +125,7 @@ static void options(job *j, ev_context *ctx, tg_options *t)
     if (j->v->split != 0) {
         ev_memory m;
         EV_OPTIONS_INIT(&m);
+        t->o.width = t->o.height = t->o.load_width = t->o.load_height = 40;
         t_ok(ev_cyclegan_memory(ctx, &t->o, &m));
         t->o.max_bytes = m.total_bytes - 1;
     }
