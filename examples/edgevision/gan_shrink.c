@@ -94,9 +94,10 @@ static int find_size(shrinking *s)
     ev_preprocess notes;
     int64_t dims[EV_MAX_RANK];
     EV_OPTIONS_INIT(&notes);
-    if (ev_model_n_inputs(s->teacher) != 1 || ev_model_input_dims(s->teacher, 0, dims) != 4 ||
-        ev_model_n_outputs(s->teacher) != 1) {
-        return fail(EXIT_MODEL, "%s: a generator has one input [N,C,H,W] and one output; "
+    if (ev_model_n_inputs(s->teacher) != 1 || ev_model_n_outputs(s->teacher) != 1 ||
+        ev_model_output_dims(s->teacher, 0, dims) != 4 ||
+        ev_model_input_dims(s->teacher, 0, dims) != 4) {
+        return fail(EXIT_MODEL, "%s: a generator has one input [N,C,H,W] and such an output; "
                                 "edgevision inspect shows them", s->teacher_path);
     }
     ev_status status = ev_model_preprocess(s->teacher, &notes);
@@ -348,6 +349,7 @@ static int make_student(shrinking *s)
                                    "take; nothing was written",
                         prune_units[s->unit], s->goals[s->unit], before);
         }
+        s->aim = goal;
         status = prune_in_steps(s, before, goal);
     } else {
         note("drawn anew: %lld parameters, %.0f multiply-adds",
@@ -384,10 +386,16 @@ static int work(shrinking *s)
     if (!code) {
         code = shrink_print(s);
     }
-    if (!code) {
-        note("the small generator: %s", s->out);
+    if (code) {
+        return code;
     }
-    return code;
+    note("the small generator: %s", s->out);
+    if (s->unit == EV_UNIT_MS && s->least_ms[1] > s->aim) {
+        return fail(EXIT_GOAL, "a picture takes %.4g ms at least, more than the %.4g ms that were "
+                               "asked for: try again when the machine is not busy, or a lower --ms",
+                    s->least_ms[1], s->aim);
+    }
+    return 0;
 }
 
 /* ---- the verb -------------------------------------------------------------------------------- */

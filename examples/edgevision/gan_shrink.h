@@ -23,6 +23,7 @@ typedef struct shrinking {
     ev_dataset *pictures_set, *judge_set;
     /* while it runs, and what came of it */
     int32_t step;      /* of pruning, 0: drawn anew */
+    double aim;        /* the goal, in its unit */
     double last_bar, began;
     double difference; /* mean over the last epoch; NaN: none was completed */
     double ms[2], least_ms[2], accuracy[3]; /* teacher, student; as they are, teacher, student */

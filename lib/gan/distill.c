@@ -114,6 +114,17 @@ static ev_status draw_opinion(lesson *l, ev_value made, ev_value wanted)
     return ev_model_loss(l->net, "class", loss, l->o.class_weight);
 }
 
+static ev_status same_size(const lesson *l, const char *who, ev_value made)
+{
+    const evi_shape *s = &evi_model_edge(l->net, made)->shape;
+    if (s->dim[3] == l->width && s->dim[2] == l->height)
+        return EV_OK;
+    return evi_fail(EV_ERR_SHAPE,
+                    "of pictures of %dx%d the %s makes %dx%d: choose a size that stays what it is, "
+                    "as one divisible by 4",
+                    (int)l->width, (int)l->height, who, (int)s->dim[3], (int)s->dim[2]);
+}
+
 static ev_status draw(lesson *l)
 {
     const int64_t dims[4] = {-1, l->channels, l->height, l->width};
@@ -121,11 +132,8 @@ static ev_status draw(lesson *l)
     EVI_TRY(ev_model_input(l->net, "image", EV_TYPE_FLOAT32, 4, dims, &image));
     EVI_TRY(ev_model_call(l->net, l->student, &image, 1, 0, &made, 1));
     EVI_TRY(ev_model_call(l->net, l->teacher, &image, 1, 1, &wanted, 1));
-    const evi_shape *a = &evi_model_edge(l->net, made)->shape;
-    const evi_shape *b = &evi_model_edge(l->net, wanted)->shape;
-    if (!evi_shape_equal(a, b))
-        return evi_fail(EV_ERR_SHAPE, "the student makes pictures of %dx%d, the teacher of %dx%d",
-                        (int)a->dim[3], (int)a->dim[2], (int)b->dim[3], (int)b->dim[2]);
+    EVI_TRY(same_size(l, "student", made));
+    EVI_TRY(same_size(l, "teacher", wanted));
     EVI_TRY(ev_model_l1_loss(l->net, made, wanted, 0, &loss));
     EVI_TRY(ev_model_loss(l->net, "difference", loss, 1));
     if (l->o.classifier != NULL)

@@ -346,6 +346,17 @@ START_TEST(names_other_students)
     fails(&w, m, NULL, EV_ERR_SHAPE, "width 16");
     ev_model_destroy(m);
     fails(&w, w.classifier, NULL, EV_ERR_SHAPE, "student");
+    const ev_preprocess odd = {.struct_size = sizeof odd,
+                               .width = 15,
+                               .height = 17,
+                               .mean = {0.5f, 0.5f, 0.5f},
+                               .std = {0.5f, 0.5f, 0.5f}};
+    ev_model *other = NULL;
+    t_ok(ev_model_clone(w.teacher, &other));
+    t_ok(ev_model_set_preprocess(other, &odd));
+    t_status(ev_generator_distill(w.ctx, w.student, other, w.pictures, NULL, NULL), EV_ERR_SHAPE);
+    ck_assert_ptr_nonnull(strstr(ev_last_error(), "15x17"));
+    ev_model_destroy(other);
     const ev_preprocess notes = {.struct_size = sizeof notes, .std = {1, 1, 1}};
     t_ok(ev_model_set_preprocess(w.student, &notes));
     fails(&w, w.student, NULL, EV_ERR_ARGUMENT, "mean 0.5");
