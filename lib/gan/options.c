@@ -201,6 +201,13 @@ static ev_status check_classifier(const evi_gan_options *o, const char *function
                         "%s: the classifier sees pictures of %d channels, the "
                         "generators make %d (generator.channels)",
                         function, (int)input[0], (int)o->g.channels);
+    const evi_value *end = &m->values[m->outputs[0].value];
+    const evi_op *op = end->kind == EVI_VALUE_NODE ? m->nodes[end->index].op : NULL;
+    if (op != NULL && (strcmp(op->name, "softmax") == 0 || strcmp(op->name, "log_softmax") == 0))
+        return evi_fail(EV_ERR_SHAPE,
+                        "%s: the classifier's output '%s' is a %s; give one that "
+                        "ends with the logits before it",
+                        function, m->outputs[0].name, op->name);
     if (m->store->n_params > 0 && !m->store->ready)
         return evi_fail(EV_ERR_STATE, "%s: the classifier has no weights; train or load it first",
                         function);
