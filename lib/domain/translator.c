@@ -182,7 +182,10 @@ static ev_status start_stage(ev_translator *t, int32_t width, int32_t height)
     evi_stage_end(&t->stage);
     EVI_TRY(evi_stage_start(t->handle.ctx, t->model, &t->in, width, height, 1, t->o.precise,
                             &t->stage));
-    return check_output(t);
+    ev_status status = check_output(t);
+    if (status != EV_OK)
+        evi_stage_end(&t->stage);
+    return status;
 }
 
 static ev_status make_ready(ev_translator *t, int32_t width, int32_t height)

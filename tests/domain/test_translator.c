@@ -276,8 +276,16 @@ START_TEST(bad_models)
         ev_model *m = odd_model(which);
         if (which == 2) {
             t_ok(ev_translator_create(ctx, m, NULL, &t));
-            t_status(ev_translator_run(t, image, &out), EV_ERR_SHAPE);
+            for (int32_t k = 0; k < 2; k++)
+                t_status(ev_translator_run(t, image, &out), EV_ERR_SHAPE);
             ck_assert_ptr_null(out);
+            ev_translator_destroy(t);
+            ev_translator_options o = case_tiles(0, 0);
+            o.fit = EV_FIT_MODEL;
+            t_ok(ev_translator_create(ctx, m, &o, &t));
+            for (int32_t k = 0; k < 2; k++)
+                t_status(ev_translator_run(t, image, &out), EV_ERR_SHAPE);
+            ck_assert_ptr_nonnull(strstr(ev_last_error(), "[1,3,8,8]"));
             ev_translator_destroy(t);
         } else {
             t_status(ev_translator_create(ctx, m, NULL, &t), EV_ERR_SHAPE);
