@@ -317,21 +317,16 @@ classify() { # folder, training set, validation set, seed
 
 chosen_epoch() { # folder of the CycleGAN's run, classifier, where the two generators go
     [ -f "$3/G_B.onnx" ] && return
-    { # accuracy of each epoch that was kept
-        echo epoch,right,pictures
-        for made in "$1"/epochs/G_A-*.onnx; do
-            number=${made##*-}
-            "$judge" answers --classifier "$2" --generator "$made" --threads "$workers" \
-                "valid=$pictures/valid-out.csv" | awk -F, -v epoch="${number%.onnx}" '
-                NR == 1 { for (i = 6; i <= NF; i++) column[$i] = i }
-                $3 == "translated" { all += $5; right += $column[$4] }
-                END { if (!all) exit 1; print epoch "," right "," all }' || exit 6
-        done
-    } >"$3/.select.$$" && mv "$3/.select.$$" "$3/select.csv" || exit 6
-    epoch=$(awk -F, 'NR > 1 && $2 >= best { best = $2; epoch = $1 } END { print epoch }' \
-        "$3/select.csv")
-    cp "$1/epochs/G_A-$epoch.onnx" "$3/G_A.onnx" &&
-        cp "$1/epochs/G_B-$epoch.onnx" "$3/.G_B.onnx" && mv "$3/.G_B.onnx" "$3/G_B.onnx" || exit 6
+    echo "\$ $tool gan select $1 --by $2 --data $pictures/valid-out.csv --json" >&2
+    "$tool" gan select "$1" --by "$2" --data "$pictures/valid-out.csv" --json \
+        --threads "$threads" >"$3/select.json"
+    code=$?
+    [ $code -le 1 ] || exit $code # 1: no epoch helps; that is a result, too
+    epoch=$(sed -n 's/.*"best": {"epoch": \([0-9]*\).*/\1/p' "$3/select.json")
+    [ -n "$epoch" ] || die 70 "$3/select.json names no epoch"
+    name=$(printf %03d "$epoch")
+    cp "$1/epochs/G_A-$name.onnx" "$3/G_A.onnx" && cp "$1/epochs/G_B-$name.onnx" "$3/.G_B.onnx" &&
+        mv "$3/.G_B.onnx" "$3/G_B.onnx" || exit 6
 }
 
 answers_of() { # folder, classifier, prefix of files, generator or nothing

@@ -210,9 +210,9 @@ static ev_status carry_one(const request *r, ev_translator *t, const ev_dataset 
         status = ev_translator_run(t, image, &made);
     }
     if (status == EV_OK) {
-        snprintf(path, sizeof path, "%s/%06d.png", r->out, (int)item);
-        status = ev_image_save(made, path, 0);
-        fprintf(manifest, "%06d.png,%s,%s\n", (int)item,
+        snprintf(path, sizeof path, "%s/%06d.jpg", r->out, (int)item);
+        status = ev_image_save(made, path, 92);
+        fprintf(manifest, "%06d.jpg,%s,%s\n", (int)item,
                 ev_dataset_class_name(set, ev_dataset_label(set, item)),
                 ev_dataset_group(set, item) ? ev_dataset_group(set, item) : "");
     }
@@ -254,9 +254,10 @@ static void paste(ev_image *sheet, const ev_image *from, int32_t x, int32_t y)
     }
 }
 
-/* A column of the sheet: the picture as the generator sees it, what it makes of it, and back. */
-static ev_status grid_column(ev_image *sheet, int32_t column, const ev_image *image,
-                             ev_translator *there, ev_translator *back)
+/* A column of the sheet: the picture as the generator sees it, what it makes of it, and back.  The
+ * first of n makes the sheet: a generator may be drawn for any size. */
+static ev_status grid_column(const request *r, ev_image **sheet, int32_t column, int32_t n,
+                             const ev_image *image, ev_translator *there, ev_translator *back)
 {
     ev_image *parts[3] = {NULL, NULL, NULL}, *rgb = NULL;
     ev_status status = ev_translator_run(there, image, &parts[1]);
@@ -264,9 +265,12 @@ static ev_status grid_column(ev_image *sheet, int32_t column, const ev_image *im
     status = status ? status : ev_image_convert(image, EV_PIXEL_RGB, &rgb);
     status = status ? status : ev_image_resize(rgb, w, h, EV_RESIZE_BILINEAR, &parts[0]);
     status = status ? status : ev_translator_run(back, parts[1], &parts[2]);
+    if (status == EV_OK && !*sheet) {
+        status = ev_image_create(r->ctx, n * (w + 2) - 2, 3 * (h + 2) - 2, EV_PIXEL_RGB, sheet);
+    }
     for (int i = 0; i < 3; i++) {
-        if (status == EV_OK) {
-            paste(sheet, parts[i], column * (w + 2), i * (h + 2));
+        if (status == EV_OK && ev_image_format(parts[i]) == EV_PIXEL_RGB) {
+            paste(*sheet, parts[i], column * (w + 2), i * (h + 2));
         }
         ev_image_destroy(parts[i]);
     }
@@ -276,29 +280,20 @@ static ev_status grid_column(ev_image *sheet, int32_t column, const ev_image *im
 
 static int grid(const request *r)
 {
-    int64_t dims[4] = {0, 3, 0, 0};
     ev_dataset *set = NULL;
     ev_translator *there = NULL, *back = NULL;
     ev_image *sheet = NULL;
-    ev_model_input_dims(r->carry, 0, dims);
     if (check(open_set(r, r->paths[0], &set)) || check(start_translator(r, r->carry, &there)) ||
         check(start_translator(r, r->carry_back, &back))) {
         return OUT_FAILED;
     }
     int32_t size = ev_dataset_size(set), n = r->count < size ? r->count : size;
-    if (n < 1 || dims[1] != 3) {
-        return usage("grid: pictures and a generator of three channels are needed");
-    }
-    if (check(ev_image_create(r->ctx, n * ((int32_t)dims[3] + 2) - 2,
-                              3 * ((int32_t)dims[2] + 2) - 2, EV_PIXEL_RGB, &sheet))) {
-        return OUT_FAILED;
-    }
-    int bad = 0;
+    int bad = n < 1 ? usage("grid: no pictures") : 0;
     for (int32_t i = 0; i < n && !bad; i++) {
         ev_image *image = NULL;
         int32_t item = (int32_t)(((int64_t)i * size + size / 2) / n);
         bad = check(ev_dataset_image(set, item, NULL, &image)) ||
-              check(grid_column(sheet, i, image, there, back));
+              check(grid_column(r, &sheet, i, n, image, there, back));
         ev_image_destroy(image);
     }
     bad = bad || check(ev_image_save(sheet, r->out, 0));
