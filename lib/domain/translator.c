@@ -102,7 +102,7 @@ void ev_translator_destroy(ev_translator *translator)
 /* tile 0: the whole picture, unless no picture can be as long as it is when filled up. */
 static void lay_out(ev_translator *t, int32_t width, int32_t height, int32_t tile)
 {
-    if (tile == 0 && (width > LONGEST || height > LONGEST))
+    if ((tile == 0 || tile > LONGEST) && (width > LONGEST || height > LONGEST))
         tile = LONGEST;
     int32_t wide = t->in.any_width ? tile : t->in.width;
     int32_t high = t->in.any_height ? tile : t->in.height;

@@ -57,9 +57,12 @@ START_TEST(longest)
     for (int32_t k = 0; k < 2; k++) {
         int32_t width = k == 0 ? 65535 : 2, height = k == 0 ? 2 : 65535;
         ev_image *image = case_picture(ctx, width, height, EV_PIXEL_RGB);
-        ev_image *out = case_translate(ctx, m, NULL, image);
-        ck_assert_int_eq(case_difference(out, image), 0);
-        ev_image_destroy(out);
+        for (int32_t tile = 0; tile <= 65535; tile += 65535) {
+            ev_translator_options o = case_tiles(tile, 0);
+            ev_image *out = case_translate(ctx, m, &o, image);
+            ck_assert_int_eq(case_difference(out, image), 0);
+            ev_image_destroy(out);
+        }
         ev_image_destroy(image);
     }
     ev_model_destroy(m);
