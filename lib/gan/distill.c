@@ -222,6 +222,8 @@ ev_status ev_generator_distill(ev_context *ctx, ev_model *student, ev_model *tea
                                double *loss_out)
 {
     lesson l = {.function = __func__, .student = student, .teacher = teacher};
+    if (loss_out != NULL)
+        *loss_out = 0;
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
     EVI_CHECK_HANDLE(student, EVI_MAGIC_MODEL);
     EVI_CHECK_HANDLE(teacher, EVI_MAGIC_MODEL);

@@ -129,7 +129,7 @@ static void defaults(ev_cyclegan_options *o)
     o->discriminator_weight = o->discriminator_weight == 0 ? 0.5f : o->discriminator_weight;
     int_default(&o->pool_size, 50);
     real_default(&o->class_weight, 1);
-    if (o->classifier == NULL || o->class_weight < 0) {
+    if (!isnan(o->class_weight) && (o->classifier == NULL || o->class_weight < 0)) {
         o->classifier = NULL;
         o->class_weight = -1;
         o->class_labels = 0;

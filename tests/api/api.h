@@ -49,7 +49,8 @@ enum {
     API_MAY_BE_COUNT = 4,
     API_MAY_BE_BORROWED = 8,
     API_MAY_BE_ARRAY = 16,
-    API_MAY_BE_NEEDED = 32
+    API_MAY_BE_NEEDED = 32,
+    API_MAY_BE_BASED = 64
 };
 
 typedef struct api_field {
@@ -111,6 +112,10 @@ struct api_world {
     ev_pruner *pruner;
     ev_prune_plan *prune_plan;
     ev_prune_report *prune_report;
+    ev_model *generators[2], *scored; /* these too, and the next three */
+    ev_cyclegan *gan;                 /* of pictures of 8x8, no step done */
+    ev_translator *translator;
+    ev_router *router;
     ev_value x, flat, square, label_value, loss, values[64], values_out[64];
     int64_t *dims, *any_dims, *reshape, sizes[64], dims_out[8]; /* blocks of 8: */
     int32_t *order, labels[64], items[64];                      /* the highest rank */
@@ -128,6 +133,7 @@ struct api_world {
     uint64_t n_model_bytes, n_picture;
     char folder[API_PATH], counts_folder[API_PATH], new_path[API_PATH], model_path[API_PATH];
     char picture_path[API_PATH], manifest_path[API_PATH], checkpoint_path[API_PATH];
+    char gan_path[API_PATH];
 };
 
 /* Files that worlds share: written once into dir (which must exist), read from there later. */
@@ -146,6 +152,13 @@ ev_prune_plan *api_prune_plan(api_world *w);
 ev_prune_report *api_prune_report(api_world *w);
 void *api_score_options(api_world *w);
 void *api_prune_options(api_world *w);
+ev_model *api_generator(api_world *w, int32_t number);
+ev_model *api_scored(api_world *w); /* a classifier with a score */
+ev_cyclegan *api_gan(api_world *w);
+ev_translator *api_translator(api_world *w);
+ev_router *api_router(api_world *w);
+void *api_gan_options(api_world *w);
+void *api_distill_options(api_world *w);
 int32_t api_swallow(void *user, const void *bytes, uint64_t n);
 
 /* End what a successful call gave: handles, texts, bytes. */

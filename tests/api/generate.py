@@ -151,7 +151,7 @@ def write_function(out, entry, table, handles, structs):
     write_good(out, name, values)
     rows = []
     for text, argument, found in arguments:
-        flags = [f for f in ('null', 'any', 'count', 'borrowed', 'array', 'needed')
+        flags = [f for f in ('null', 'any', 'count', 'borrowed', 'array', 'needed', 'based')
                  if table.find(f, name, argument) is not None]
         if 'needed' in flags and 'null' in flags:
             flags.remove('null')

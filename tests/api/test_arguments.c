@@ -130,7 +130,8 @@ static bool changes_something(const api_function *f)
 {
     static const char *const starts[] = {"ev_model_",      "ev_trainer_",    "ev_dataset_add",
                                          "ev_loader_",     "ev_metrics_add", "ev_pruner_s",
-                                         "ev_prune_plan_s"};
+                                         "ev_prune_plan_s", "ev_cyclegan_s",
+                                         "ev_cyclegan_r",   "ev_generator_distill"};
     for (size_t i = 0; i < sizeof(starts) / sizeof(starts[0]); i++)
         if (strncmp(f->name, starts[i], strlen(starts[i])) == 0)
             return true;
@@ -215,7 +216,9 @@ static bool needs_training(const char *name)
 {
     static const char *const prefixes[] = {"ev_trainer_", "ev_evaluate",  "ev_metrics_",
                                            "ev_dataset_", "ev_loader_",   "ev_prune",
-                                           "ev_ladder_",  "ev_cyclegan_", "ev_model_pixel_options"};
+                                           "ev_ladder_",  "ev_cyclegan_", "ev_model_pixel_options",
+                                           "ev_domain_",  "ev_translate_evaluate",
+                                           "ev_generator_distill"};
     for (size_t i = 0; i < sizeof prefixes / sizeof prefixes[0]; i++)
         if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0)
             return true;

@@ -44,6 +44,7 @@ static void paths(api_world *w, const char *dir)
     path_in(w->picture_path, dir, "pictures/a/1.ppm");
     path_in(w->manifest_path, dir, "manifest.csv");
     path_in(w->checkpoint_path, dir, "run.safetensors");
+    path_in(w->gan_path, dir, "gan.safetensors");
 }
 
 /* ---- drawing --------------------------------------------------------------------------------- */
@@ -185,6 +186,8 @@ ev_status api_files_write(const char *dir)
             status = world_trainer(&w);
         if (status == EV_OK)
             status = ev_trainer_save(w.trainer, w.checkpoint_path);
+        if (status == EV_OK)
+            status = ev_cyclegan_save(api_gan(&w), w.gan_path);
     }
     api_world_end(&w);
     return status;
@@ -328,6 +331,106 @@ ev_prune_report *api_prune_report(api_world *w)
     return w->prune_report;
 }
 
+/* ---- domains: made when first asked for ------------------------------------------------------ */
+
+static void generator_options(ev_generator_options *o)
+{
+    EV_OPTIONS_INIT(o);
+    o->image_width = o->image_height = 8;
+    o->base_width = 4;
+    o->n_blocks = 1;
+}
+
+ev_model *api_generator(api_world *w, int32_t number)
+{
+    ev_generator_options o;
+    generator_options(&o);
+    if (w->generators[number] == NULL &&
+        ev_zoo_generator(w->ctx, &o, &w->generators[number]) == EV_OK)
+        (void)ev_model_init(w->generators[number], 1 + (uint64_t)number);
+    return w->generators[number];
+}
+
+static ev_status draw_scored(ev_context *ctx, ev_model **out)
+{
+    const int64_t dims[4] = {-1, 3, 8, 8};
+    ev_value x = 0, y = 0;
+    TRY(ev_model_create(ctx, out));
+    TRY(ev_model_input(*out, "image", EV_TYPE_FLOAT32, 4, dims, &x));
+    TRY(ev_model_flatten(*out, x, 1, &x));
+    TRY(ev_model_dense(*out, x, 2, NULL, &y));
+    TRY(ev_model_output(*out, "logits", y));
+    TRY(ev_model_dense(*out, x, 1, NULL, &y));
+    TRY(ev_model_output(*out, "score", y));
+    TRY(ev_model_set_meta(*out, "edgevision.domain.threshold", "0.5"));
+    return ev_model_init(*out, 1);
+}
+
+ev_model *api_scored(api_world *w)
+{
+    if (w->scored == NULL)
+        (void)draw_scored(w->ctx, &w->scored);
+    return w->scored;
+}
+
+ev_translator *api_translator(api_world *w)
+{
+    if (w->translator == NULL)
+        (void)ev_translator_create(w->ctx, api_generator(w, 0), NULL, &w->translator);
+    return w->translator;
+}
+
+ev_router *api_router(api_world *w)
+{
+    if (w->router == NULL)
+        (void)ev_router_create(w->ctx, api_scored(w), api_generator(w, 0), NULL, &w->router);
+    return w->router;
+}
+
+void *api_gan_options(api_world *w)
+{
+    ev_cyclegan_options *o = api_block(w, sizeof(*o));
+    ev_generator_options *g = api_block(w, sizeof(*g));
+    ev_discriminator_options *d = api_block(w, sizeof(*d));
+    if (o == NULL || g == NULL || d == NULL)
+        return NULL;
+    generator_options(g);
+    d->base_width = 4;
+    d->n_layers = 1;
+    o->width = 8;
+    o->batch_size = o->epochs = o->pool_size = 2;
+    o->steps_per_epoch = 1;
+    o->cache_bytes = o->loader_threads = -1;
+    o->generator = g;
+    o->discriminator = d;
+    return o;
+}
+
+ev_cyclegan *api_gan(api_world *w)
+{
+    if (w->gan == NULL)
+        (void)ev_cyclegan_create(w->ctx, w->listed, w->listed, api_gan_options(w), &w->gan);
+    return w->gan;
+}
+
+static int32_t enough(void *user, int32_t epoch, int32_t n_epochs, double loss)
+{
+    (void)user;
+    (void)n_epochs;
+    (void)loss;
+    return epoch >= 3;
+}
+
+void *api_distill_options(api_world *w)
+{
+    ev_distill_options *o = api_block(w, sizeof(*o));
+    if (o == NULL)
+        return NULL;
+    o->epochs = 2;
+    o->on_epoch = enough;
+    return o;
+}
+
 ev_status api_world_start(const ev_context_options *opt, const char *dir, api_world *w)
 {
     memset(w, 0, sizeof(*w));
@@ -352,6 +455,12 @@ void api_world_end(api_world *w)
 {
     free((void *)(uintptr_t)w->model_bytes);
     free((void *)(uintptr_t)w->picture);
+    ev_router_destroy(w->router);
+    ev_translator_destroy(w->translator);
+    ev_cyclegan_destroy(w->gan);
+    ev_model_destroy(w->scored);
+    ev_model_destroy(w->generators[0]);
+    ev_model_destroy(w->generators[1]);
     ev_prune_report_destroy(w->prune_report);
     ev_prune_plan_destroy(w->prune_plan);
     ev_pruner_destroy(w->pruner);
@@ -395,6 +504,9 @@ void *api_world_object(const api_world *w, int32_t handle)
     case API_ev_pruner: return w->pruner;
     case API_ev_prune_plan: return w->prune_plan;
     case API_ev_prune_report: return w->prune_report;
+    case API_ev_cyclegan: return w->gan;
+    case API_ev_translator: return w->translator;
+    case API_ev_router: return w->router;
     default: return NULL;
     }
 }
