@@ -128,9 +128,10 @@ else
     echo "$options" >"$out/.options.$$" && mv "$out/.options.$$" "$out/options.txt" || exit 6
 fi
 
-must() { # say the command, then do it; its table is not wanted here
+must() { # say the command, then do it (the lock knows by whom); its table is not wanted here
     echo "\$ $*" >&2
-    "$@" >/dev/null
+    # shellcheck disable=SC2016
+    sh -c 'echo "$0 $$" >"$1"; shift; exec "$@"' "$here" "$held/worker" "$@" >/dev/null
     code=$?
     [ $code -eq 0 ] || exit $code
 }
@@ -159,10 +160,14 @@ claim() { # false: somebody else is at it
     if ! mkdir "$lock" 2>/dev/null; then
         owner=$(cat "$lock/owner" 2>/dev/null) || owner=''
         case $owner in
-        "$here "*) ! kill -0 "${owner##* }" 2>/dev/null || return 1 ;;
+        "$here "*) ;;
         '') [ -n "$(find "$lock" -maxdepth 0 -mmin +1 2>/dev/null)" ] || return 1 ;;
         *) return 1 ;; # of another machine: only its user can tell
         esac
+        worker=$(cat "$lock/worker" 2>/dev/null) || worker='' # outlives an owner that was killed
+        for process in "${owner##* }" "${worker##* }"; do
+            [ -z "$process" ] || ! kill -0 "$process" 2>/dev/null || return 1
+        done
         rm -rf "$lock"
         mkdir "$lock" 2>/dev/null || return 1
     fi
@@ -215,14 +220,17 @@ divide() { # manifest, then NAME=FILE=COUNTS...
     from=$1
     shift
     awk -F, -v parts="$*" '
-        BEGIN {
-            n = split(parts, word, " ")
+        function start(   w, x, y, z, i, k) {
+            n = split(parts, w, " ")
             for (p = 1; p <= n; p++) {
-                split(word[p], x, "@"); file[p] = x[1]
+                split(w[p], x, "@")
+                file[p] = x[1]
                 k = split(x[2], y, ",")
-                for (i = 1; i <= k; i++) { split(y[i], z, "=")
-                    need[p, z[1] == "dog" ? "dog_walker" : z[1]] = all[p, z[1] == "dog" ? \
-                        "dog_walker" : z[1]] = z[2] }
+                for (i = 1; i <= k; i++) {
+                    split(y[i], z, "=")
+                    sub(/^dog$/, "dog_walker", z[1])
+                    need[p, z[1]] = all[p, z[1]] = z[2]
+                }
                 print "path,label,group" > file[p]
             }
         }
@@ -238,11 +246,18 @@ divide() { # manifest, then NAME=FILE=COUNTS...
                 if (need[best, label[i]]-- > 0) print line[i] > file[best]
             m = 0
         }
+        NR == 1 { start() }
         NR > 1 { if ($3 != group) give(); group = $3; line[++m] = $0; label[m] = $2 }
-        END { give()
-            for (x in need) if (need[x] > 0) { split(x, k, SUBSEP)
-                print "experiment_b: " need[x] " " k[2] " are missing in " file[k[1]] \
-                    > "/dev/stderr"; exit 1 } }' "$from"
+        END {
+            give()
+            for (key in need) if (need[key] > 0) {
+                split(key, which, SUBSEP)
+                print "experiment_b: " need[key] " " which[2] " are missing in " \
+                    file[which[1]] > "/dev/stderr"
+                missing = 1
+            }
+            exit missing
+        }' "$from"
 }
 
 set_of() { # manifest, class, number: so many, evenly spread
@@ -270,7 +285,7 @@ draw_all() {
     list gan-day >"$pictures/gan-day.csv"
     list fresh-day >"$pictures/fresh-day.csv"
     if [ "$domain" = spray ]; then
-        draw spray spray 201 "$(shares $((half * 4)))"
+        draw spray spray 201 "$(shares $((half * 4 > 900 ? half * 4 : 900)))" # enough clips
         list spray >"$pictures/spray.csv"
         divide "$pictures/spray.csv" "$pictures/gan-out.csv@$(shares $half)" \
             "$pictures/fresh-out.csv@$out_counts" "$pictures/valid-out.csv@$valid_counts" || exit 6
@@ -569,7 +584,7 @@ summarise() {
     echo
     figure8_markdown fresh
     echo
-    echo "Pictures outside drawn from the CycleGAN's own training set, as in the paper:"
+    echo "Pictures of the CycleGAN's own training set (the paper's night pictures were such):"
     echo
     figure8_markdown gan
     echo
