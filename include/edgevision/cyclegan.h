@@ -7,7 +7,7 @@
  *
  *     ev_cyclegan_create(ctx, night, day, &opt, &gan);
  *     ev_cyclegan_run(gan);
- *     ev_cyclegan_generator(gan, EV_A_TO_B, &night_to_day);   // an ordinary model: save, prune, run
+ *     ev_cyclegan_generator(gan, EV_A_TO_B, &night_to_day);  // an ordinary model: save, prune, run
  *     ev_cyclegan_destroy(gan);
  *
  * Set A is what comes from outside (night), set B what the classifier has learnt (day).  The names
@@ -43,7 +43,10 @@ enum {
 enum {
     EV_ORDER_JOINT = 0,  /**< both generators at once, then both discriminators (Zhu et al.) */
     EV_ORDER_AUTHORS = 1 /**< as the paper's authors' code: G_B, D_B, G_A, D_A one after the other,
-                              each generator with the other one frozen */
+                              each generator with the other one frozen and for both cycles; real
+                              and made pictures in one update of a discriminator.  The generators
+                              are run ten times a step instead of six, and a copy of G_B's
+                              weights and moments is kept */
 };
 
 /** Whose answer a class-consistency loss asks for. */
@@ -84,8 +87,8 @@ typedef struct ev_cyclegan_step_info {
 typedef int32_t (*ev_cyclegan_fn)(void *user, const ev_cyclegan_step_info *info);
 
 /**
- * How to train.  EV_OPTIONS_INIT(&opt), then set what differs.  Zero always means the default; where
- * the default is not zero, a negative number says "explicitly zero".
+ * How to train.  EV_OPTIONS_INIT(&opt), then set what differs.  Zero always means the default;
+ * where the default is not zero, a negative number says "explicitly zero".
  */
 typedef struct ev_cyclegan_options {
     uint32_t struct_size; /**< set by EV_OPTIONS_INIT */
@@ -125,9 +128,10 @@ typedef struct ev_cyclegan_options {
     float beta1;          /**< 0..1 (default 0.5; negative: 0) */
     float beta2;          /**< 0..1 (default 0.999) */
     int32_t epochs;       /**< 1.. (default 200) */
-    int32_t decay_epochs; /**< the last so many epochs, over which the rate falls to zero in even
-                               steps, one an epoch (default: half of epochs; negative: constant
-                               rate, as the paper's authors' code) */
+    int32_t decay_epochs; /**< the last so many epochs, over which the rate falls towards zero in
+                               even steps, one an epoch: epoch e = 0.. has learning_rate *
+                               min(1, (epochs - e) / (decay_epochs + 1)) (default: half of epochs;
+                               negative: constant rate, as the paper's authors' code) */
 
     /* the machine */
     uint64_t seed;        /**< same seed, data, options, CPU kind: same weights (default 1) */
@@ -153,9 +157,10 @@ typedef struct ev_cyclegan_options {
 /* ---- train ----------------------------------------------------------------------------------- */
 
 /**
- * Bytes that training will need, exactly, before any of it is allocated: networks, plans,
- * activations, gradients, moments, histories.  Not counted: pictures (cache_bytes), and the copy
- * that ev_cyclegan_run() keeps while there is no checkpoint.
+ * Bytes that training will need, exactly, before it is allocated (only the networks are there for
+ * the time of this call): networks, plans, activations, gradients, moments, histories.  Not
+ * counted: pictures (cache_bytes), and the copy that ev_cyclegan_run() keeps while there is no
+ * checkpoint.
  *
  * @param ctx [borrow]
  * @param opt [borrow] NULL: all defaults
@@ -184,14 +189,16 @@ EV_API ev_status ev_cyclegan_memory(ev_context *ctx, const ev_cyclegan_options *
 EV_API ev_status ev_cyclegan_create(ev_context *ctx, ev_dataset *a, ev_dataset *b,
                                     const ev_cyclegan_options *opt, ev_cyclegan **out);
 
-/** End the run.  Models that were handed out live on.  NULL is fine.  Threads: single.  Since: 0.1 */
+/** End the run.  Models that were handed out live on.  NULL is fine.  Threads: single.
+ *  Since: 0.1 */
 EV_API void ev_cyclegan_destroy(ev_cyclegan *gan);
 
 /**
  * Train up to the last epoch.  When a loss or a gradient is not finite the last checkpoint's state
  * (without one: the state at the start of this call's last epoch) is put back, EV_ERR_DIVERGED
- * comes, and the line says which loss it was and to which step the state went back.  Until this call
- * has written a checkpoint it keeps that state in memory, as many bytes as a checkpoint's file has.
+ * comes, and the line says which loss it was and to which step the state went back.  Until this
+ * call has written a checkpoint it keeps that state in memory, as many bytes as a checkpoint's file
+ * has.
  *
  * @return EV_OK; EV_ERR_CANCELLED: a callback asked; EV_ERR_DIVERGED; EV_ERR_IO, EV_ERR_FORMAT: a
  *         picture cannot be read, or a checkpoint not be written, after which the last good one is
@@ -358,8 +365,8 @@ typedef struct ev_domain_gap {
 
 /**
  * Judge a translation without labels: small numbers for epochs whose pictures the classifier takes
- * for its own.  A hint, not a proof: a generator that empties all pictures looks good, too, which is
- * what cycle_error is for.
+ * for its own.  A hint, not a proof: a generator that empties all pictures looks good, too, which
+ * is what cycle_error is for.
  *
  * @param classifier [borrow]
  * @param inside     [borrow] pictures as the classifier knows them

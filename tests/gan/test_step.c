@@ -96,7 +96,7 @@ static ev_status step(ev_cyclegan *gan, int64_t n, uint64_t seed, ev_cyclegan_lo
     return status;
 }
 
-/* ---- all that a step may change --------------------------------------------------------------- */
+/* ---- all that a step may change -------------------------------------------------------------- */
 
 static uint32_t weights_crc(const ev_cyclegan *gan)
 {
