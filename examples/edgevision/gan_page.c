@@ -102,6 +102,18 @@ static void add_axes(gan_page *p, double top)
     text_add(t, "<text x=%d y=%d text-anchor=middle>epoch</text>\n", (LEFT + WIDE) / 2, HIGH - 4);
 }
 
+/* Four steps of 1, 2, 2.5 or 5 times a power of ten. */
+static double round_up(double top)
+{
+    static const double steps[] = {1, 2, 2.5, 5, 10};
+    double each = pow(10, floor(log10(top / 4)));
+    int i = 0;
+    while (i < 4 && 4 * steps[i] * each < top) {
+        i++;
+    }
+    return 4 * steps[i] * each;
+}
+
 static double highest(const gan_page *p, const curve *curves, int n)
 {
     double top = 0;
@@ -111,8 +123,7 @@ static double highest(const gan_page *p, const curve *curves, int n)
             top = fmax(top, value_at(p, i, column));
         }
     }
-    double each = top > 0 ? pow(10, floor(log10(top))) : 1;
-    return top > 0 ? ceil(2 * top / each) * each / 2 : 1;
+    return top > 0 ? round_up(top) : 1;
 }
 
 static void add_chart(gan_page *p, const char *title, const curve *curves, int n, const char *words)
@@ -140,7 +151,8 @@ static void add_chart(gan_page *p, const char *title, const curve *curves, int n
     for (int c = 0; c < n; c++) {
         if (column_of(p, curves[c].name) >= 0) {
             text_add(t,
-                     "<svg width=26 height=10><line x1=0 x2=22 y1=6 y2=6 stroke-width=2 %s/>"
+                     "<svg style='width:26px;height:10px;display:inline'><line x1=0 x2=22 y1=6 "
+                     "y2=6 stroke-width=2 %s/>"
                      "</svg>%s &ensp;",
                      curves[c].style, curves[c].name);
         }
@@ -238,7 +250,8 @@ static int add_sheets(gan_page *p)
                 "should be the picture itself). Rows of A first, then rows of B.</p>\n");
     for (int i = 0; i < n; i++) {
         text_add(t,
-                 "<figure id=e%d><img loading=lazy alt='epoch %d' src='grids/epoch-%03d.png'>"
+                 "<figure id=e%d style='max-width:720px;margin-bottom:16px'><img loading=lazy "
+                 "alt='epoch %d' src='grids/epoch-%03d.png'>"
                  "<figcaption>epoch %d</figcaption></figure>\n",
                  epochs[i], epochs[i], epochs[i], epochs[i]);
     }
