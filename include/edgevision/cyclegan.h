@@ -103,6 +103,7 @@ typedef struct ev_cyclegan_options {
     int32_t replacement;  /**< nonzero: drawn with replacement (the paper's authors' code); default:
                                each set in an order of its own, anew when it is through */
     int32_t steps_per_epoch; /**< (default: the larger set's pictures / batch_size) */
+    int32_t epochs;       /**< 1.. (default 200) */
     int32_t batch_size;   /**< pictures of each set in a step, 1..4096 (default 1) */
 
     /* networks; image sizes in these are not looked at */
@@ -127,7 +128,6 @@ typedef struct ev_cyclegan_options {
     float learning_rate;  /**< > 0 (default 2e-4) */
     float beta1;          /**< 0..1 (default 0.5; negative: 0) */
     float beta2;          /**< 0..1 (default 0.999) */
-    int32_t epochs;       /**< 1.. (default 200) */
     int32_t decay_epochs; /**< the last so many epochs, over which the rate falls towards zero in
                                even steps, one an epoch: epoch e = 0.. has learning_rate *
                                min(1, (epochs - e) / (decay_epochs + 1)) (default: half of epochs;

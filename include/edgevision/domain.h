@@ -41,6 +41,7 @@ typedef struct ev_translator_options {
                                and contrast, so tiles smaller than what the picture shows may
                                differ in tone; the overlap hides the seam, not the tone */
     int32_t precise;      /**< 1: no kernels that trade the last digits for speed */
+    int32_t reserved;     /**< zero */
     uint64_t max_bytes;   /**< EV_FIT_KEEP: if a whole picture needs more (session and plan), tiles
                                of the largest size that fits are taken (default: no limit) */
 } ev_translator_options;

@@ -28,6 +28,7 @@ static ev_status read_options(const ev_translator_options *opt, ev_translator_op
 {
     const char *const name = "ev_translator_create";
     EVI_TRY(evi_options_read(o, (uint32_t)sizeof(*o), opt, name));
+    EVI_CHECK_RESERVED(o->reserved, name);
     if (o->fit < EV_FIT_KEEP || o->fit > EV_FIT_BACK)
         return evi_fail(EV_ERR_ARGUMENT, "%s: fit %d is no EV_FIT_*", name, (int)o->fit);
     if (o->tile != 0 && (o->tile < 16 || o->tile > 65535))

@@ -231,6 +231,9 @@ START_TEST(bad_options)
         t_status(ev_translator_create(ctx, m, &o, &t), EV_ERR_ARGUMENT);
         ck_assert_ptr_null(t);
     }
+    EV_OPTIONS_INIT(&o);
+    o.reserved = 1;
+    t_status(ev_translator_create(ctx, m, &o, &t), EV_ERR_VERSION);
     t_status(ev_translator_create(ctx, NULL, NULL, &t), EV_ERR_ARGUMENT);
     t_status(ev_translator_create(NULL, m, NULL, &t), EV_ERR_ARGUMENT);
     t_status(ev_translator_create(ctx, m, NULL, NULL), EV_ERR_ARGUMENT);
