@@ -71,7 +71,7 @@ static ev_status visit_all(const ev_trainer *t, bool swapped, bool with_best, vi
         const evi_train_store *s = &t->stores[i];
         evi_real *live = s->store->weights, *best = s->best;
         bool turned = swapped && best != NULL;
-        if (s->trained == 0 && arg->prefix[0] != '\0')
+        if (s->trained == 0 && s->moves == 0 && arg->prefix[0] != '\0')
             continue;
         EVI_TRY(visit_vector(t, "weight", i, turned ? best : live, false, visit, arg));
         EVI_TRY(visit_vector(t, "moment1", i, s->moment1, true, visit, arg));
