@@ -285,7 +285,7 @@ draw_all() {
     list gan-day >"$pictures/gan-day.csv"
     list fresh-day >"$pictures/fresh-day.csv"
     if [ "$domain" = spray ]; then
-        draw spray spray 201 "$(shares $((half * 4 > 900 ? half * 4 : 900)))" # enough clips
+        draw spray spray 201 "$(shares $((half * 4 > 500 ? half * 4 : 500)))" # enough clips
         list spray >"$pictures/spray.csv"
         divide "$pictures/spray.csv" "$pictures/gan-out.csv@$(shares $half)" \
             "$pictures/fresh-out.csv@$out_counts" "$pictures/valid-out.csv@$valid_counts" || exit 6
