@@ -106,7 +106,7 @@ static ev_status whole_life(ev_context *ctx, void *arg)
     return status;
 }
 
-/* The k-th allocation fails, alone or with all later ones: gives true when there are not so many. */
+/* The k-th allocation fails, alone or with all later ones; true when there are not so many. */
 static bool life_with(ev_dataset **sets, long k, bool all_after)
 {
     t_hooks h = {0};
