@@ -52,7 +52,7 @@ table() { # file, command...: its stdout becomes the file, whole or not at all
     mv "$file.part" "$file"
 }
 
-# ---- who is in which set: train, valid, test; seen, new; a (for the CycleGAN), b ------------------
+# ---- who is in which set: train, valid, test; seen, new; a (for the CycleGAN), b -----------------------------------------------
 
 pets_sets() { # folder
     head=path,label,group
@@ -60,7 +60,7 @@ pets_sets() { # folder
     awk -F, -v d="$data/fixedcam" -v out="$1" '
         $3 != "pets2001" || ($2 != "empty" && $2 != "pedestrian") { next }
         { block = int($5 / 25); row = d "/" $1 "," $2 ",block" block }
-        $7 == "sun" { part = block % 5 == 4 ? "test" : block % 5 == 2 ? "valid" : "train" }
+        $7 == "sun" { k = block % 5; part = k == 4 ? "test" : k == 2 ? "valid" : "train" }
         $7 == "cloud" { part = $5 < 920 ? "seen" : "new" }
         $7 == "sun" || $7 == "cloud" { print row >> (out "/" part ".csv") }' \
         "$data/fixedcam/manifest.csv"

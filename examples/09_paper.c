@@ -4,11 +4,11 @@
  *
  *     cc 09_paper.c $(pkg-config --cflags --libs edgevision) -lm && ./a.out [DAY NIGHT [SIDE]]
  *
- * A camera in an underpass: is it empty, or is somebody there, walking or riding?  How small may the
- * network be that tells (research question 1), and can pictures taken at night be carried into the
- * day that it has learnt (research question 2)?  DAY and NIGHT are folders with one folder of
- * pictures per class, the same classes in both, one of them called "empty"; without them the program
- * draws pictures of its own, so small that all of it takes about a minute.
+ * A camera in an underpass: is it empty, or is somebody there, walking or riding?  How small may
+ * the network be that tells (research question 1), and can pictures taken at night be carried into
+ * the day that it has learnt (research question 2)?  DAY and NIGHT are folders with one folder of
+ * pictures per class, the same classes in both, one of them called "empty".  Without them the
+ * program draws pictures of its own, so small that all of it takes less than a minute.
  */
 #include <edgevision/edgevision.h>
 #include <math.h>
@@ -27,7 +27,7 @@ static int check(ev_status status)
     return status != EV_OK;
 }
 
-/* ---- pictures: a floor, a wall, daylight or a lamp; perhaps a walker, perhaps a rider ---------- */
+/* ---- pictures: a floor, a wall, daylight or a lamp; perhaps a walker, perhaps a rider -------- */
 
 static uint32_t dice(uint32_t *state, uint32_t n)
 {
@@ -91,7 +91,7 @@ static ev_status draw_pictures(ev_context *ctx, int night, int n, ev_dataset **o
     return status;
 }
 
-/* ---- steps A to E: pictures by day, capped and split; pictures by night ----------------------- */
+/* ---- steps A to E: pictures by day, capped and split; pictures by night ---------------------- */
 
 typedef struct pictures {
     int32_t side, empty, n_classes;
@@ -130,7 +130,7 @@ static ev_status open_pictures(ev_context *ctx, int argc, char **argv, pictures 
     return status;
 }
 
-/* ---- research question 1: how small may it be? ------------------------------------------------- */
+/* ---- research question 1: how small may it be? ----------------------------------------------- */
 
 static double accuracy(ev_context *ctx, ev_model *model, ev_dataset *set)
 {
@@ -214,7 +214,7 @@ static ev_status prune(ev_context *ctx, const pictures *p, ev_model *model, ev_m
     return status;
 }
 
-/* ---- research question 2: night becomes day ---------------------------------------------------- */
+/* ---- research question 2: night becomes day -------------------------------------------------- */
 
 static int32_t on_epoch(void *user, const ev_cyclegan_step_info *e)
 {

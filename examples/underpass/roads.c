@@ -190,7 +190,7 @@ static int gap(const request *r)
     return 0;
 }
 
-/* ---- carry: labelled pictures to the other side, labels kept ---------------------------------- */
+/* ---- carry: labelled pictures to the other side, labels kept --------------------------------- */
 
 static ev_status start_translator(const request *r, ev_model *generator, ev_translator **out)
 {
@@ -244,7 +244,7 @@ static int carry(const request *r)
     return bad ? OUT_FAILED : 0;
 }
 
-/* ---- grid: figures 4 and 10 ------------------------------------------------------------------- */
+/* ---- grid: figures 4 and 10 ------------------------------------------------------------------ */
 
 static void paste(ev_image *sheet, const ev_image *from, int32_t x, int32_t y)
 {
@@ -304,7 +304,7 @@ static int grid(const request *r)
     return bad ? OUT_FAILED : 0;
 }
 
-/* ---- roads: what a device does with each picture ---------------------------------------------- */
+/* ---- roads: what a device does with each picture --------------------------------------------- */
 
 typedef struct road {
     const char *name;
@@ -447,7 +447,7 @@ static int roads(const request *r)
     return bad ? OUT_FAILED : 0;
 }
 
-/* ---- the command line ------------------------------------------------------------------------- */
+/* ---- the command line ------------------------------------------------------------------------ */
 
 static const struct {
     const char *name;

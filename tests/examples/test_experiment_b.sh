@@ -47,8 +47,8 @@ check "... eight rows in figure 8" lines 9 a/figure8.csv
 check "... five roads" lines 6 a/roads.csv
 check "... columns of figure 9 are 100 %" awk -F, 'NR > 1 { for (i = 2; i <= 4; i++) s[i] += $i }
     END { for (i = 2; i <= 4; i++) if (s[i] < 99.7 || s[i] > 100.3) exit 1 }' a/figure9_direct.csv
-check "... all pictures of a set are counted" awk -F, '/fresh,all/ { exit !($3 == 34 && $8 == 23) }' \
-    a/figure8.csv
+check "... all pictures of a set are counted" awk -F, '/fresh,all/ {
+    exit !($3 == 34 && $8 == 23) }' a/figure8.csv
 check "... the paper's figures beside" says 'paper 90' a/summary.md
 check "... no locks" sh -c "! ls -d a/.lock* 2>/dev/null"
 check "again" run 0 --quick --seeds 1,2 --out a
