@@ -409,6 +409,69 @@ START_TEST(pruned_student_comes_nearer)
 }
 END_TEST
 
+/* Pictures keep their three channels, whatever the generator looks like; the channels that residual
+ * sums tie go together. */
+static void prune_one(ev_context *ctx, const ev_generator_options *g, int32_t unit)
+{
+    ev_model *m = NULL, *small = NULL;
+    ev_pruner *pruner = NULL;
+    ev_prune_plan *plan = NULL;
+    ev_plan *run = NULL;
+    ev_prune_plan_options o;
+    ev_prune_group last;
+    int64_t dims[EV_MAX_RANK], before[EV_MAX_RANK];
+    EV_OPTIONS_INIT(&o);
+    EV_OPTIONS_INIT(&last);
+    o.goal = (ev_prune_goal){.unit = unit, .ratio = 0.3};
+    t_ok(ev_zoo_generator(ctx, g, &m));
+    t_ok(ev_model_init(m, 1));
+    t_ok(ev_pruner_create(ctx, m, NULL, &pruner));
+    t_ok(ev_pruner_group(pruner, ev_pruner_n_groups(pruner) - 1, &last));
+    ck_assert_int_eq(last.n_channels, 3);
+    ck_assert_ptr_nonnull(strstr(last.blocked, "output"));
+    for (int32_t i = 0; i < ev_pruner_n_groups(pruner) - 1; i++) {
+        t_ok(ev_pruner_group(pruner, i, &last));
+        ck_assert_ptr_null(last.blocked);
+    }
+    t_ok(ev_pruner_score(pruner, NULL));
+    t_ok(ev_pruner_plan(pruner, &o, &plan));
+    t_ok(ev_prune_plan_apply(plan, 1, &small));
+    if (unit == EV_UNIT_MACS)
+        ck_assert_int_le(ev_model_macs(small), (int64_t)(0.3 * (double)ev_model_macs(m)) + 1);
+    else
+        ck_assert_int_le(ev_model_parameter_count(small),
+                         (int64_t)(0.3 * (double)ev_model_parameter_count(m)) + 1);
+    ck_assert_int_eq(ev_model_output_dims(m, 0, before), 4);
+    ck_assert_int_eq(ev_model_output_dims(small, 0, dims), 4);
+    ck_assert_mem_eq(dims, before, 4 * sizeof *dims);
+    t_ok(ev_plan_create(ctx, small, NULL, &run));
+    ev_plan_destroy(run);
+    ev_model_destroy(small);
+    ev_prune_plan_destroy(plan);
+    ev_pruner_destroy(pruner);
+    ev_model_destroy(m);
+}
+
+START_TEST(all_generators_can_be_pruned)
+{
+    ev_context *ctx = t_context(NULL, 1);
+    for (int32_t kind = 0; kind < 32; kind++) {
+        ev_generator_options g;
+        EV_OPTIONS_INIT(&g);
+        g.image_width = SIDE;
+        g.image_height = 2 * SIDE;
+        g.base_width = 8;
+        g.n_blocks = 2;
+        g.merge = kind & 1 ? EV_MERGE_CONCAT : EV_MERGE_ADD;
+        g.upsample = kind & 2 ? EV_UPSAMPLE_RESIZE : EV_UPSAMPLE_TRANSPOSED;
+        g.block = kind & 4 ? EV_BLOCK_SEPARABLE : EV_BLOCK_FULL;
+        g.affine = g.norm_last = kind & 8 ? 1 : 0;
+        prune_one(ctx, &g, kind & 16 ? EV_UNIT_MACS : EV_UNIT_PARAMETERS);
+    }
+    ev_context_destroy(ctx);
+}
+END_TEST
+
 /* ---- memory ---------------------------------------------------------------------------------- */
 
 static ev_status whole(ev_context *ctx, void *arg)
@@ -457,6 +520,7 @@ int main(void)
     tcase_add_test(c, names_other_students);
     tcase_add_test(c, diverges_with_a_name);
     tcase_add_test(c, pruned_student_comes_nearer);
+    tcase_add_test(c, all_generators_can_be_pruned);
     tcase_add_test(c, every_allocation);
     suite_add_tcase(s, c);
     return t_run(s);
