@@ -20,14 +20,17 @@
 #           for the CycleGAN ("seen"), the rest nobody sees before the test ("new").
 #
 # Environment: BUILD (build), THREADS (2), SIZE (64x64), WIDTH (32), BLOCKS (6), EPOCHS (pets: 8,
-# daynight: 40), SEEDS ("1"), GAN (more options of gan train), CLASS_EPOCHS (40)
+# daynight: 40), SEEDS ("1"), GAN (more options of gan train), CLASS_EPOCHS (40), CLASS_LOSS (1: the
+# classifier watches the CycleGAN's training)
 set -u
 export LC_ALL=C
 data=${1:?usage: domain_gap.sh DATA OUT [pets|daynight]} out=${2:?OUT is missing}
 only=${3:-pets daynight}
 here=$(cd "$(dirname "$0")" && pwd)
 build=${BUILD:-$here/../build} threads=${THREADS:-2} size=${SIZE:-64x64} width=${WIDTH:-32}
-blocks=${BLOCKS:-6} seeds=${SEEDS:-1} gan=${GAN:-} class_epochs=${CLASS_EPOCHS:-40}
+blocks=${BLOCKS:-6} seeds=${SEEDS:-1} gan=${GAN:-}
+class_epochs=${CLASS_EPOCHS:-40}
+class_loss=${CLASS_LOSS:-0}
 tool=$build/examples/edgevision/edgevision
 judge=$build/examples/underpass/ev-underpass-judge
 for program in "$tool" "$judge" "$build/bench/windows"; do
@@ -52,7 +55,7 @@ table() { # file, command...: its stdout becomes the file, whole or not at all
     mv "$file.part" "$file"
 }
 
-# ---- who is in which set: train, valid, test; seen, new; a (for the CycleGAN), b -----------------------------------------------
+# ---- who is in which set: train, valid, test; seen, new; a (for the CycleGAN), b ---------------
 
 pets_sets() { # folder
     head=path,label,group
@@ -108,10 +111,13 @@ one_seed() { # folder
     classify "$1/classifier" "$sets/train.csv" "$sets/valid.csv"
     net=$1/classifier/model.onnx
     if [ "$(state "$1/gan")" != "done" ]; then
+        watch=''
+        [ "$class_loss" = 0 ] || watch="--classifier $net"
         # shellcheck disable=SC2086
         must "$tool" gan train "$sets/a.csv" "$sets/b.csv" -o "$1/gan" --size "$size" \
             --width "$width" --d-width "$width" --blocks "$blocks" --epochs "$epochs" --no-flip \
-            --keep 0 --seed "$seed" --threads "$threads" $gan
+            --keep 0 --seed "$seed" --threads "$threads" \
+            $watch $gan
     fi
     g=$1/gan/G_A.onnx back=$1/gan/G_B.onnx
     tests="day=$sets/test.csv seen=$sets/seen.csv new=$sets/new.csv"
@@ -198,6 +204,12 @@ summarise() {
         for seed in $seeds; do
             folder=$out/$name/seed$seed
             echo
+            if [ "$name" = pets ]; then # 12 classes would fill the page
+                echo "Seed $seed, how often each class is taken for which:"
+                echo
+                as_markdown "$folder/answers.csv"
+                echo
+            fi
             echo "Seed $seed, without labels:"
             echo
             as_markdown "$folder/gap.csv"

@@ -335,10 +335,13 @@ static int road_on_set(const request *r, const road *way, const char *name, cons
         ev_routed done;
         EV_OPTIONS_INIT(&done);
         bad = check(ev_dataset_image(set, i, NULL, &image));
-        double begin = now_ms();
-        bad = bad || check(ev_router_run(way->router, image, &done));
+        ms[i] = HUGE_VAL; /* the best of three: what else the machine does is not the road's */
+        for (int k = 0; k < 3 && !bad; k++) {
+            double begin = now_ms();
+            bad = check(ev_router_run(way->router, image, &done));
+            ms[i] = fmin(ms[i], now_ms() - begin);
+        }
         if (!bad) {
-            ms[i] = now_ms() - begin;
             sum += ms[i];
             int good = done.label == ev_dataset_label(set, i);
             right += good;
