@@ -107,7 +107,7 @@ static void feed_back(gap *g, const evi_pass *pass)
 /* |x - back(generator(x))| in pictures of -1..1. */
 static void add_cycle(gap *g, const evi_pass *pass)
 {
-    const ev_tensor *given = pass->generator.input;
+    const ev_tensor *given = pass->given;
     const ev_tensor *made = ev_session_output(g->back_stage.session, 0);
     int64_t plane = given->shape.dim[2] * given->shape.dim[3], channels = g->back_in.channels;
     const evi_real *a = given->data;

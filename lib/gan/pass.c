@@ -75,16 +75,16 @@ ev_status evi_pass_again(evi_pass *pass)
     return ev_loader_start_epoch(pass->loader, 0, 0);
 }
 
-static void copy_in(evi_stage *stage, const ev_tensor *images)
+/* The loader's batch is an input as it is. */
+static ev_status run_on(evi_stage *stage, const ev_tensor *images)
 {
-    memcpy(stage->input->data, images->data, (size_t)images->n_bytes);
+    return ev_session_run(stage->session, &images, 1, NULL, 0);
 }
 
 /* Translated pictures, as bytes, at the classifier's size. */
 static ev_status translate(evi_pass *p, const ev_tensor *images)
 {
-    copy_in(&p->generator, images);
-    EVI_TRY(evi_stage_run(&p->generator, p->n));
+    EVI_TRY(run_on(&p->generator, images));
     const ev_tensor *made = ev_session_output(p->generator.session, 0);
     for (int32_t i = 0; i < p->n; i++) {
         ev_image *image = NULL;
@@ -103,10 +103,9 @@ ev_status evi_pass_next(evi_pass *pass)
     if (pass->n == 0)
         return EV_OK;
     pass->given = images;
-    if (pass->generator.session != NULL)
-        EVI_TRY(translate(pass, images));
-    else
-        copy_in(&pass->classifier, images);
+    if (pass->generator.session == NULL)
+        return run_on(&pass->classifier, images);
+    EVI_TRY(translate(pass, images));
     return evi_stage_run(&pass->classifier, pass->n);
 }
 
