@@ -401,7 +401,7 @@ static int work(shrinking *s)
 /* ---- the verb -------------------------------------------------------------------------------- */
 
 static shrinking job = {.criterion = 0, .steps = 3, .step_epochs = 1, .epochs = 10, .batch = 1,
-                        .class_weight = 1, .rate = 2e-4, .seed = 1};
+                        .class_weight = 1, .rate = 1e-3, .seed = 1};
 
 static const option table[] = {
     {"out", 'o', OPTION_TEXT, &job.out, "FILE", "the small generator (ONNX)", 0, 0, NULL},

@@ -196,9 +196,9 @@ EV_API void ev_cyclegan_destroy(ev_cyclegan *gan);
 /**
  * Train up to the last epoch.  When a loss or a gradient is not finite the last checkpoint's state
  * (without one: the state at the start of this call's last epoch) is put back, EV_ERR_DIVERGED
- * comes, and the line says which loss it was and to which step the state went back.  Until this
- * call has written a checkpoint it keeps that state in memory, as many bytes as a checkpoint's file
- * has.
+ * comes, and the line says which loss it was and to which step the state went back.  A
+ * checkpoint is written at the start, too, if there is no such file.  Without any a copy of the
+ * state is kept in memory, as many bytes as a checkpoint's file has.
  *
  * @return EV_OK; EV_ERR_CANCELLED: a callback asked; EV_ERR_DIVERGED; EV_ERR_IO, EV_ERR_FORMAT: a
  *         picture cannot be read, or a checkpoint not be written, after which the last good one is
@@ -429,7 +429,7 @@ typedef struct ev_distill_options {
     int32_t epochs;       /**< 1.. (default 10) */
     int32_t batch_size;   /**< 1..4096 (default 1) */
     int32_t no_flip;      /**< nonzero: pictures are not mirrored */
-    float learning_rate;  /**< > 0, Adam (default 2e-4); falls to zero in even steps over the second
+    float learning_rate;  /**< > 0, Adam (default 1e-3); falls to zero in even steps over the second
                                half of the epochs */
     float class_weight;   /**< of the cross entropy between the classifier's answers to both
                                pictures (default 1 when there is a classifier) */

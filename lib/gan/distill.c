@@ -38,7 +38,7 @@ static ev_status read_options(const ev_distill_options *opt, lesson *l)
     EVI_TRY(evi_options_read(o, (uint32_t)sizeof(*o), opt, f));
     o->epochs = o->epochs == 0 ? 10 : o->epochs;
     o->batch_size = o->batch_size == 0 ? 1 : o->batch_size;
-    o->learning_rate = o->learning_rate == 0 ? 2e-4f : o->learning_rate;
+    o->learning_rate = o->learning_rate == 0 ? 1e-3f : o->learning_rate;
     o->seed = o->seed == 0 ? 1 : o->seed;
     EVI_TRY(in_range(o->epochs >= 1, f, "epochs", o->epochs, "above 0"));
     EVI_TRY(in_range(o->batch_size >= 1 && o->batch_size <= 4096, f, "batch_size", o->batch_size,
