@@ -279,6 +279,9 @@ ev_status ev_cyclegan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor
     if (a->shape.dim[0] != b->shape.dim[0])
         return evi_fail(EV_ERR_SHAPE, "%s: a has %d pictures, b has %d; give as many of both",
                         __func__, (int)a->shape.dim[0], (int)b->shape.dim[0]);
+    const ev_cyclegan_losses none = {.struct_size = sizeof(none)};
+    if (losses != NULL) /* is there a struct to fill?  Ask before anything changes */
+        EVI_TRY(evi_options_write(losses, &none, (uint32_t)sizeof(none), __func__));
     EVI_TRY(evi_gan_step(gan, a, b, NULL, NULL));
     if (gan->step == gan->n_steps)
         evi_gan_end_epoch(gan);

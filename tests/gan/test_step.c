@@ -478,6 +478,8 @@ START_TEST(wrong_pictures)
     t_status(ev_cyclegan_step(gan, more, more, NULL), EV_ERR_SHAPE);
     t_status(ev_cyclegan_step(gan, a, wide, NULL), EV_ERR_SHAPE);
     ck_assert_ptr_nonnull(strstr(ev_last_error(), "[1..2,3,32,32]"));
+    ev_cyclegan_losses l = { 0 }; /* not stamped */
+    t_status(ev_cyclegan_step(gan, a, a, &l), EV_ERR_ARGUMENT);
     ck_assert_int_eq(ev_cyclegan_steps(gan), 0);
     ck_assert_int_eq(ev_cyclegan_steps(NULL), -1);
     ck_assert_int_eq(ev_cyclegan_epoch(NULL), -1);
