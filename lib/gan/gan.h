@@ -131,6 +131,7 @@ struct ev_cyclegan {
     int32_t n_classes;                      /* of the classifier */
     evi_gan_feed *feeds[2];                 /* A, B; NULL: made without sets */
     char *checkpoint;                       /* NULL: none */
+    int32_t has_checkpoint; /* this object has written or read that file */
     int32_t epoch, step, n_steps;           /* completed; done in this one; in an epoch */
     int64_t total_steps;
     ev_cyclegan_losses sums, last; /* over this epoch's steps; of the last step */

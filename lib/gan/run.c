@@ -3,26 +3,34 @@
  * of either set belongs to the run's step k, so wherever a run ended, the next call goes on with
  * the same bits.
  *
- * When a step diverges the state goes back to the last checkpoint that this call has written.
- * Until there is one it goes back to a copy in memory of what was at the start of the epoch (or of
- * the call), as large as a checkpoint's file: three vectors of weights and both histories.  The
- * first checkpoint makes it needless and gives the memory back. */
+ * When a step diverges the state goes back to the checkpoint.  So there is one from the start,
+ * unless a file of that name is there which this object has neither written nor read: it is not
+ * touched before there is something to show.  As long as there is none, the state at the start of
+ * the epoch (or of the call) is copied to memory: as large as the file, three vectors of weights
+ * and both histories. */
 #include "gan/gan.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 
 typedef struct run {
     ev_cyclegan *gan;
-    evi_st_file kept; /* in memory; nothing in it once has_file */
-    bool has_file;
+    evi_st_file kept; /* in memory; nothing in it once there is a file */
 } run;
 
 /* ---- something to go back to ----------------------------------------------------------------- */
 
+static ev_status save(run *r)
+{
+    EVI_TRY(ev_cyclegan_save(r->gan, r->gan->checkpoint));
+    evi_st_end(&r->kept);
+    return EV_OK;
+}
+
 static ev_status keep(run *r)
 {
-    if (r->has_file)
+    if (r->gan->has_checkpoint != 0)
         return EV_OK;
     ev_status status = evi_gan_state_keep(r->gan, &r->kept);
     return status == EV_OK ? EV_OK
@@ -30,12 +38,26 @@ static ev_status keep(run *r)
                                                  "checkpoint keeps");
 }
 
-static ev_status save(run *r)
+/* For certain: when in doubt it is there. */
+static bool is_missing(const ev_context *ctx, const char *path)
 {
-    EVI_TRY(ev_cyclegan_save(r->gan, r->gan->checkpoint));
-    r->has_file = true;
-    evi_st_end(&r->kept);
-    return EV_OK;
+    void *user = NULL;
+    const ev_file_hooks *files = evi_files(ctx, &user);
+    int64_t handle = files->open(user, path, 0);
+    if (handle >= 0)
+        (void)files->close(user, handle);
+    return handle == -ENOENT;
+}
+
+/* Also tells at once when nothing can be written there. */
+static ev_status first_checkpoint(run *r)
+{
+    const ev_cyclegan *gan = r->gan;
+    bool saves = gan->o.o.checkpoint_epochs > 0 || gan->o.o.checkpoint_steps > 0;
+    if (gan->checkpoint == NULL || gan->has_checkpoint != 0 || !saves ||
+        gan->epoch >= gan->o.o.epochs || !is_missing(gan->handle.ctx, gan->checkpoint))
+        return EV_OK;
+    return save(r);
 }
 
 /* The step's line says first what was not finite; ours adds where the state is now. */
@@ -43,7 +65,7 @@ static ev_status go_back(run *r)
 {
     char line[256];
     ev_cyclegan *gan = r->gan;
-    const char *file = r->has_file ? gan->checkpoint : NULL;
+    const char *file = gan->has_checkpoint != 0 ? gan->checkpoint : NULL;
     (void)snprintf(line, sizeof(line), "%.*s", (int)strcspn(ev_last_error(), ";"), ev_last_error());
     ev_status status = file != NULL ? ev_cyclegan_resume(gan, file)
                                     : evi_gan_state_take(gan, &r->kept, "the copy in memory");
@@ -143,6 +165,7 @@ static ev_status run_epochs(run *r)
 {
     ev_cyclegan *gan = r->gan;
     gan->epoch_start = evi_seconds();
+    EVI_TRY(first_checkpoint(r));
     while (gan->epoch < gan->o.o.epochs) {
         EVI_TRY(keep(r));
         while (gan->step < gan->n_steps)

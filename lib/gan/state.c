@@ -287,6 +287,13 @@ ev_status evi_gan_state_take(ev_cyclegan *gan, evi_st_file *f, const char *path)
 
 /* ---- files ----------------------------------------------------------------------------------- */
 
+/* Is it the file that a run goes back to when a step diverges? */
+static void note_checkpoint(ev_cyclegan *gan, const char *path)
+{
+    if (gan->checkpoint != NULL && strcmp(gan->checkpoint, path) == 0)
+        gan->has_checkpoint = 1;
+}
+
 ev_status ev_cyclegan_save(ev_cyclegan *gan, const char *path)
 {
     EVI_CHECK_HANDLE(gan, EVI_MAGIC_CYCLEGAN);
@@ -296,6 +303,8 @@ ev_status ev_cyclegan_save(ev_cyclegan *gan, const char *path)
     ev_status status = evi_gan_state_collect(gan, &file);
     if (status == EV_OK)
         status = evi_st_write(&file, path);
+    if (status == EV_OK)
+        note_checkpoint(gan, path);
     evi_st_end(&file);
     return status;
 }
@@ -309,6 +318,8 @@ ev_status ev_cyclegan_resume(ev_cyclegan *gan, const char *path)
     ev_status status = evi_st_read(&file, path);
     if (status == EV_OK)
         status = evi_gan_state_take(gan, &file, path);
+    if (status == EV_OK)
+        note_checkpoint(gan, path);
     evi_st_end(&file);
     return status;
 }

@@ -488,6 +488,43 @@ START_TEST(not_a_number)
 }
 END_TEST
 
+/* A checkpoint is there from the start, and one that was resumed from counts; a file of somebody
+ * else is not overwritten before the first epoch is through. */
+START_TEST(checkpoint_at_the_start)
+{
+    tg_options t;
+    size_t n = 0;
+    poison p = {.at = 2, .direction = 0};
+    tg_fill(&t);
+    t.o.on_step = put_poison;
+    t.o.user = &p;
+    t.o.checkpoint = path;
+    small s = begin(&t);
+    p.gan = s.gan;
+    uint32_t fresh = tg_weights(s.gan);
+    t_status(ev_cyclegan_run(s.gan), EV_ERR_DIVERGED);
+    ck_assert_msg(strstr(ev_last_error(), "gan.safetensors") != NULL, "%s", ev_last_error());
+    ck_assert_uint_eq(tg_weights(s.gan), fresh);
+    finish(&s);
+    s = begin(&t);
+    p.gan = s.gan;
+    t_ok(ev_cyclegan_resume(s.gan, path));
+    t_status(ev_cyclegan_run(s.gan), EV_ERR_DIVERGED);
+    ck_assert_msg(strstr(ev_last_error(), "gan.safetensors") != NULL, "%s", ev_last_error());
+    finish(&s);
+    t_write(path, "precious", 8);
+    s = begin(&t);
+    p.gan = s.gan;
+    t_status(ev_cyclegan_run(s.gan), EV_ERR_DIVERGED);
+    ck_assert_msg(strstr(ev_last_error(), "a copy in memory") != NULL, "%s", ev_last_error());
+    ck_assert_uint_eq(tg_weights(s.gan), fresh);
+    char *now = t_read(path, &n);
+    ck_assert_str_eq(now, "precious");
+    free(now);
+    finish(&s);
+}
+END_TEST
+
 START_TEST(absurd_rate)
 {
     tg_options t;
@@ -527,6 +564,7 @@ int main(void)
     tcase_add_test(t, trainers_file);
     tcase_add_test(t, options_from_the_file);
     tcase_add_loop_test(t, not_a_number, 0, 4);
+    tcase_add_test(t, checkpoint_at_the_start);
     tcase_add_test(t, absurd_rate);
     suite_add_tcase(suite, t);
     return t_run(suite);
