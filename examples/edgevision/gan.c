@@ -104,7 +104,7 @@ int gan_open_pictures(ev_context *ctx, const char *path, ev_dataset **out)
 void gan_spread(int32_t size, int32_t n, int32_t *items)
 {
     for (int32_t i = 0; i < n; i++) {
-        items[i] = (int32_t)((int64_t)i * size / n);
+        items[i] = (int32_t)(((int64_t)2 * i + 1) * size / ((int64_t)2 * n));
     }
 }
 
@@ -148,7 +148,7 @@ static const struct {
     {"apply", "gan apply", verb_gan_apply, "carry pictures over: files, folders, frames on stdin"},
     {"grid", "gan grid", verb_gan_grid, "a sheet: real, translated, carried back, identity"},
     {"select", "gan select", verb_gan_select, "the epoch that serves a classifier best"},
-    {"shrink", "gan shrink", verb_gan_shrink, "a small generator that makes a large one's pictures"},
+    {"shrink", "gan shrink", verb_gan_shrink, "a small generator that does as a large one does"},
 };
 enum { N_VERBS = sizeof verbs / sizeof verbs[0] };
 
