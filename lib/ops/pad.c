@@ -74,7 +74,9 @@ static int64_t source(int32_t mode, int64_t p, int64_t n)
     case EVI_PAD_EDGE: return p < 0 ? 0 : n - 1;
     case EVI_PAD_WRAP: return (p % n + n) % n;
     case EVI_PAD_REFLECT: {
-        int64_t period = 2 * (n - 1);
+        int64_t period = 2 * (n - 1), once = p < 0 ? -p : period - p;
+        if (once >= 0 && once < n) /* as always in nets, and without a division */
+            return once;
         p = (p % period + period) % period;
         return p < n ? p : period - p;
     }
@@ -178,8 +180,13 @@ static void pad_row(const pad_job *job, const char *src, char *dst)
     for (int64_t i = 0; i < out; i++) {
         if (i == from && to > from)
             i = to;
-        if (i < out)
-            memcpy(dst + i * size, src + source(job->mode, i - begin, n) * size, (size_t)size);
+        if (i >= out)
+            break;
+        const char *element = src + source(job->mode, i - begin, n) * size;
+        if (size == 4)
+            memcpy(dst + i * 4, element, 4);
+        else
+            memcpy(dst + i * size, element, (size_t)size);
     }
 }
 
