@@ -3,7 +3,6 @@
  * such a checkpoint, for the fuzzer to begin with (run.sh does). */
 #include "memory_files.h"
 
-#include "base/base.h"
 #include <edgevision/train.h>
 
 #include <stdio.h>
@@ -42,20 +41,6 @@ static ev_trainer *make_trainer(ev_context *ctx)
         (void)ev_trainer_create(ctx, m, NULL, NULL, &opt, &trainer);
     ev_model_destroy(m);
     return trainer;
-}
-
-/* The checksum that the file should have, else nothing behind it would ever be looked at.  The even
- * half of all lengths keeps what it has. */
-static void mend(uint8_t *data, size_t n)
-{
-    static const char head[] = "{\"__metadata__\":{\"crc32c\":\"";
-    size_t at = 8 + sizeof(head) - 1;
-    char digits[9];
-    if (n < at + 8 || n % 2 == 0 || memcmp(data + 8, head, sizeof(head) - 1) != 0)
-        return;
-    memcpy(data + at, "00000000", 8);
-    (void)snprintf(digits, sizeof(digits), "%08lx", (unsigned long)evi_crc32c(0, data, n));
-    memcpy(data + at, digits, 8);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)

@@ -4,7 +4,9 @@
 #ifndef FUZZ_MEMORY_FILES_H
 #define FUZZ_MEMORY_FILES_H
 
-#include <edgevision/base.h>
+#include "base/base.h"
+
+#include <stdio.h>
 #include <string.h>
 
 typedef struct memory_file {
@@ -64,6 +66,20 @@ static int64_t memory_remove(void *user, const char *path)
     (void)user;
     (void)path;
     return 0;
+}
+
+/* Gives a checkpoint the checksum that it should have, else nothing behind it would ever be looked
+ * at.  The even half of all lengths keeps what it has. */
+static inline void mend(uint8_t *data, size_t n)
+{
+    static const char head[] = "{\"__metadata__\":{\"crc32c\":\"";
+    size_t at = 8 + sizeof(head) - 1;
+    char digits[9];
+    if (n < at + 8 || n % 2 == 0 || memcmp(data + 8, head, sizeof(head) - 1) != 0)
+        return;
+    memcpy(data + at, "00000000", 8);
+    (void)snprintf(digits, sizeof(digits), "%08lx", (unsigned long)evi_crc32c(0, data, n));
+    memcpy(data + at, digits, 8);
 }
 
 /* A context with at most 256 MiB that reads the bytes of file. */

@@ -3,7 +3,7 @@
 # Fuzz every reader with libFuzzer under ASan and UBSan: the stored findings first, then
 # FUZZ_SECONDS (default 20; 300 with EV_RUN_ALL=1) each.  Needs clang with its fuzzer library.
 #
-#   sh tests/fuzz/run.sh [onnx image manifest checkpoint api graph options]
+#   sh tests/fuzz/run.sh [onnx image manifest checkpoint gan api graph options]
 #
 # FUZZ_SEED starts the draws (default 1: the gate repeats itself; with EV_RUN_ALL=1 a new one each
 # time).  EV_BUILD names the build folder.  Findings stay in $EV_BUILD/fuzz; a file that failed once
@@ -16,7 +16,7 @@ JOBS=${EV_JOBS:-$(nproc 2>/dev/null || echo 2)}
 DATA=${EV_TESTDATA:-}
 if [ "${EV_RUN_ALL:-0}" = 1 ]; then SECONDS_EACH=${FUZZ_SECONDS:-300} SEED=${FUZZ_SEED:-0}
 else SECONDS_EACH=${FUZZ_SECONDS:-20} SEED=${FUZZ_SEED:-1}; fi
-[ $# -gt 0 ] || set -- onnx image manifest checkpoint api graph options
+[ $# -gt 0 ] || set -- onnx image manifest checkpoint gan api graph options
 
 echo 'int LLVMFuzzerTestOneInput(const char *p, long n); int LLVMFuzzerTestOneInput(const char *p,
     long n) { return p == 0 && n != 0; }' >"$BUILD/probe.c"
@@ -58,9 +58,11 @@ python3 tests/api/generate.py "$BUILD/functions.inc" tests/api/arguments.txt \
         esac
         echo "build $BUILD/fuzz_$t: fuzzer tests/fuzz/fuzz_$t.c $more $BUILD/library.a"
     done
-    case " $* " in *" checkpoint "*)
-        echo "build $BUILD/seed_checkpoint: seed tests/fuzz/fuzz_checkpoint.c $BUILD/library.a" ;;
-    esac
+    for t in checkpoint gan; do
+        case " $* " in *" $t "*)
+            echo "build $BUILD/seed_$t: seed tests/fuzz/fuzz_$t.c $BUILD/library.a" ;;
+        esac
+    done
 } >"$BUILD/build.ninja"
 ninja --quiet -f "$BUILD/build.ninja" -j "$JOBS" || exit 1
 
@@ -78,8 +80,8 @@ seeds() {
         set -- "$BUILD/1.calls" "$BUILD/2.calls" "$BUILD/3.calls" "$BUILD/4.calls" \
             "$BUILD/5.calls" "$BUILD/6.calls" "$BUILD/7.calls" "$BUILD/8.calls"
         python3 tests/fuzz/seeds.py "$@" && echo "$@" ;;
-    checkpoint)
-        "$BUILD/seed_checkpoint" "$BUILD/one.safetensors" && echo "$BUILD/one.safetensors" ;;
+    checkpoint | gan)
+        "$BUILD/seed_$1" "$BUILD/$1.safetensors" && echo "$BUILD/$1.safetensors" ;;
     esac
 }
 
