@@ -126,9 +126,12 @@ one_seed() { # folder
         --out "$1/inventions.csv" $tests
     table "$1/gap.csv" "$judge" gap --classifier "$net" --inside "$sets/valid.csv" \
         --generator "$g" --back "$back" --tag "$seed" "seen=$sets/seen.csv" "new=$sets/new.csv"
-    # shellcheck disable=SC2086
-    table "$1/roads.csv" "$judge" roads --classifier "$net" --generator "$g" --tag "$seed" \
-        --inside "$sets/valid.csv" --calibrate "$sets/seen.csv" $tests
+    for score in features energy; do
+        # shellcheck disable=SC2086
+        table "$1/roads-$score.csv" "$judge" roads --classifier "$net" --generator "$g" \
+            --score $score --tag "$seed" --inside "$sets/valid.csv" \
+            --calibrate "$sets/seen.csv" $tests
+    done
     [ -f "$1/sheet.png" ] || must "$judge" grid --generator "$g" --back "$back" \
         --out "$1/sheet.png" "set=$sets/new.csv"
     for part in train valid; do
@@ -149,15 +152,16 @@ one_seed() { # folder
 
 percent_rows() { # of all seeds of one data set: road by set, in % (all pictures; those trusted)
     for seed in $seeds; do
-        sed 1d "$out/$name/seed$seed/roads.csv"
+        sed 1d "$out/$name/seed$seed/roads-features.csv"
+        sed -n 's/,routed,/,energy,/p' "$out/$name/seed$seed/roads-energy.csv"
         sed '1d;s/,direct,/,retrained,/' "$out/$name/seed$seed/roads-a.csv"
     done | awk -F, '
         { n[$2, $3] += $4; ok[$2, $3] += $5; ab[$2, $3] += $8; tr[$2, $3] += $9; ms[$2] += $11 * $4
           all[$2] += $4; par[$2] = $12 }
         function cell(road, set,    k) {
             k = n[road, set] - ab[road, set]
-            return sprintf("%.1f", 100 * ok[road, set] / n[road, set]) (road != "routed" ? "" : \
-                sprintf(" (%.1f of the %.0f %% trusted)", k ? 100 * tr[road, set] / k : 0, \
+            return sprintf("%.1f", 100 * ok[road, set] / n[road, set]) \
+                (road !~ /^(routed|energy)$/ ? "" : sprintf(" (%.1f of the %.0f %% trusted)", k ? 100 * tr[road, set] / k : 0, \
                     100 * k / n[road, set])) }
         function line(title, road) {
             printf "| %s | %s | %s | %s | %.2f | %d |\n", title, cell(road, "day"), \
@@ -168,7 +172,7 @@ percent_rows() { # of all seeds of one data set: road by set, in % (all pictures
             print "parameters |\n|---|---|---|---|---|---|"
             line("classifier alone", "direct"); line("translate always", "translated")
             line("(a) trained with made pictures", "retrained")
-            line("(b) routed by score", "routed") }'
+            line("(b) routed by features", "routed"); line("(b) routed by energy", "energy") }'
 }
 
 as_markdown() {

@@ -359,9 +359,11 @@ answers_of() { # folder, classifier, prefix of files, generator or nothing
 }
 
 other_roads() { # folder, classifier
-    table "$1/roads.csv" "$judge" roads --classifier "$2" --generator "$1/G_A.onnx" \
-        --inside "$pictures/valid.csv" --calibrate "$pictures/valid-out.csv" --tag "$tag" \
-        "day=$pictures/fresh-day.csv" "out=$pictures/fresh-out.csv"
+    for score in features energy; do
+        table "$1/roads-$score.csv" "$judge" roads --classifier "$2" --generator "$1/G_A.onnx" \
+            --inside "$pictures/valid.csv" --calibrate "$pictures/valid-out.csv" --tag "$tag" \
+            --score $score "day=$pictures/fresh-day.csv" "out=$pictures/fresh-out.csv"
+    done
     for part in train valid; do
         [ -f "$1/carried-$part/done" ] && continue
         must "$judge" carry --generator "$1/G_B.onnx" --out "$1/carried-$part" \
@@ -509,7 +511,11 @@ done
 
 # road: accuracy by day and outside over the pictures that the CycleGAN never saw
 road_rows() {
-    { rows roads.csv; rows roads-a.csv | sed '1d;s/,direct,/,retrained,/'; } | awk -F, '
+    {
+        rows roads-features.csv
+        rows roads-energy.csv | sed -n 's/,routed,/,energy,/p'
+        rows roads-a.csv | sed '1d;s/,direct,/,retrained,/'
+    } | awk -F, '
         NR == 1 { next }
         { good[$2, $3] += $5; all[$2, $3] += $4; in_[$2, $3] += $6; tr[$2, $3] += $7
           ab[$2, $3] += $8; ok[$2, $3] += $9; ms[$2, $3] += $11 * $4; par[$2] = $12 }
@@ -529,7 +535,8 @@ road_rows() {
             line("translate outside (told when)", "direct", "translated", par["translated"])
             line("translate always", "translated", "translated", par["translated"])
             line("(a) trained with made pictures", "retrained", "retrained", par["retrained"])
-            line("(b) routed by score", "routed", "routed", par["routed"]) }'
+            line("(b) routed by features", "routed", "routed", par["routed"])
+            line("(b) routed by energy", "energy", "energy", par["energy"]) }'
 }
 [ $roads = 0 ] || road_rows >"$out/roads.csv" || exit 6
 

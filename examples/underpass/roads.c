@@ -21,7 +21,7 @@ enum { OUT_USAGE = 2, OUT_FAILED = 1 };
 typedef struct request {
     const char *verb, *classifier, *generator, *back, *inside, *calibrate, *out, *tag, *empty;
     const char *names[MAX_SETS], *paths[MAX_SETS];
-    int n_sets, count, threads;
+    int n_sets, count, threads, score;
     double keep;
     ev_context *ctx;
     ev_model *net, *carry, *carry_back; /* of the three paths above; NULL: not given */
@@ -427,6 +427,7 @@ static int roads(const request *r)
     int n = 0;
     EV_OPTIONS_INIT(&opt);
     opt.keep = (float)r->keep;
+    opt.score = r->score;
     int bad = check(open_set(r, r->inside, &inside)) ||
               check(ev_domain_fit(r->ctx, r->net, inside, &opt, &scored)) ||
               start_roads(r, scored, ways, &n);
@@ -479,6 +480,7 @@ static int help(void)
           "  --calibrate PATH   roads: pictures from outside; their translations say how strange\n"
           "                     a translation may be (default: as a picture inside)\n"
           "  --keep X           roads: share of those that must pass (default 0.95)\n"
+          "  --score NAME       roads: features or energy (default features)\n"
           "  --out PATH         file or folder\n"
           "  --tag TEXT         first column (default -)\n"
           "  --empty NAME       class that means nothing is there (default empty)\n"
@@ -513,6 +515,10 @@ static int read_option(request *r, const char *name, const char *value)
     if (!strcmp(name, "--threads")) {
         r->threads = atoi(value);
         return r->threads < 1 || r->threads > 256;
+    }
+    if (!strcmp(name, "--score")) {
+        r->score = strcmp(value, "energy") ? EV_SCORE_FEATURES : EV_SCORE_ENERGY;
+        return strcmp(value, "energy") && strcmp(value, "features");
     }
     r->keep = strcmp(name, "--keep") ? 0 : atof(value);
     return !(r->keep > 0 && r->keep <= 1);

@@ -44,7 +44,7 @@ for file in summary.md answers.csv inventions.csv gap.csv roads.csv figure9_dire
     check "... $file" [ -s "a/$file" ]
 done
 check "... eight rows in figure 8" lines 9 a/figure8.csv
-check "... five roads" lines 6 a/roads.csv
+check "... six rows of roads" lines 7 a/roads.csv
 check "... columns of figure 9 are 100 %" awk -F, 'NR > 1 { for (i = 2; i <= 4; i++) s[i] += $i }
     END { for (i = 2; i <= 4; i++) if (s[i] < 99.7 || s[i] > 100.3) exit 1 }' a/figure9_direct.csv
 check "... all pictures of a set are counted" awk -F, '/fresh,all/ {
@@ -88,6 +88,7 @@ check "judge: no verb" exits 2
 check "judge: no such verb" exits 2 nonsense
 check "judge: a set is missing" exits 2 answers --classifier $net
 check "judge: no such option" exits 2 answers --nonsense 1
+check "judge: no such score" exits 2 roads --score nonsense
 check "judge: no such file" exits 1 answers --classifier none.onnx x=a/pictures/valid.csv
 check "judge: no such set" exits 1 answers --classifier $net x=none.csv
 check "judge: without generator" exits 0 answers --classifier $net x=a/pictures/valid.csv
