@@ -161,8 +161,8 @@ percent_rows() { # of all seeds of one data set: road by set, in % (all pictures
         function cell(road, set,    k) {
             k = n[road, set] - ab[road, set]
             return sprintf("%.1f", 100 * ok[road, set] / n[road, set]) \
-                (road !~ /^(routed|energy)$/ ? "" : sprintf(" (%.1f of the %.0f %% trusted)", k ? 100 * tr[road, set] / k : 0, \
-                    100 * k / n[road, set])) }
+                (road !~ /^(routed|energy)$/ ? "" : sprintf(" (%.1f of the %.0f %% trusted)", \
+                    k ? 100 * tr[road, set] / k : 0, 100 * k / n[road, set])) }
         function line(title, road) {
             printf "| %s | %s | %s | %s | %.2f | %d |\n", title, cell(road, "day"), \
                 cell(road, "seen"), cell(road, "new"), ms[road] / all[road], par[road] }
