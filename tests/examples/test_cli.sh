@@ -28,7 +28,7 @@ except ValueError:
 
 # ---- help and usage ------------------------------------------------------------------------------
 
-for verb in data frames arch train sweep tune prune eval predict inspect bench report plot \
+for verb in data frames arch train sweep tune prune gan eval predict inspect bench report plot \
     version; do
     check "$verb --help" exits 0 $verb --help
     check "$verb --help says usage" says "^usage: edgevision $verb" out
