@@ -160,7 +160,7 @@ static ev_status prepare(ev_context *ctx, ev_dataset *pictures, lesson *l)
     t.batch_size = l->o.batch_size;
     t.max_epochs = l->o.epochs;
     t.schedule = EV_SCHEDULE_LINEAR;
-    t.schedule_epochs = EVI_MAX(1, (l->o.epochs + 1) / 2);
+    t.schedule_epochs = l->o.epochs / 2 + l->o.epochs % 2;
     t.seed = l->o.seed;
     EVI_TRY(evi_gan_feed_create(ctx, pictures, &feed, &l->feed));
     l->n_steps = EVI_MAX(1, ev_dataset_size(pictures) / l->o.batch_size);
