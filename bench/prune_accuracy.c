@@ -9,7 +9,7 @@
  * tuning in all; beside it by chance, and the architecture that L1 (global) found is trained from
  * random weights for TUNE epochs, and for EPOCHS + TUNE.  Best weights are those of the least
  * training loss: the validation pictures choose nothing.  (Without the word "whole" in CRITERIA the
- * last is left out.)  OUT/rows.csv gets a line a result; what is there already is not done again. */
+ * last is left out.)  OUT/rows.csv gets a line a result; what is there is not done again. */
 #include "bench.h"
 
 #include <math.h>

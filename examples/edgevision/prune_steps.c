@@ -291,8 +291,8 @@ static int failed(pruning *p, ev_status status)
     if (status == EV_ERR_GOAL) {
         return fail_status(EXIT_GOAL, status,
                            "--floor shows the least, --groups what holds it; a higher goal, less "
-                           "--protect, a smaller --min-width, a larger --max-share or --depth also may "
-                           "help; nothing was written");
+                           "--protect, a smaller --min-width, a larger --max-share or --depth "
+                           "also may help; nothing was written");
     }
     return fail_status(status == EV_ERR_FORMAT ? EXIT_MODEL : EXIT_DATA, status, remedy(status));
 }
