@@ -2,13 +2,14 @@
 /* How much accuracy pruning costs, on CIFAR-10's binary files:
  *
  *     bench/prune_accuracy DATA OUT [NET] [SEEDS] [EPOCHS] [TUNE] [THREADS] [RATIOS] [CRITERIA]
+ *                          [RATE]
  *
  * DATA holds train_10k.bin and val_2k.bin.  A net is trained for EPOCHS, then pruned in three steps
  * to shares of its multiply-adds, by each criterion, local and global, with TUNE epochs of fine-
  * tuning in all; beside it by chance, and the architecture that L1 (global) found is trained from
  * random weights for TUNE epochs, and for EPOCHS + TUNE.  Best weights are those of the least
  * training loss: the validation pictures choose nothing.  (Without the word "whole" in CRITERIA the
- * last is left out.)  OUT/rows.csv gets a line a result; what is there already is not done again. */
+ * last is left out.)  OUT/rows.csv gets a line a result; what is there is not done again. */
 #include "bench.h"
 
 #include <math.h>
@@ -24,6 +25,7 @@ typedef struct study {
     char rows[512], folder[384];
     int32_t epochs, tune;
     bool has_whole; /* also trains the pruned architecture for the whole budget */
+    double rate;    /* learning rate of training; a fifth of it when fine-tuning */
     uint64_t seed;
 } study;
 
@@ -90,7 +92,7 @@ static ev_train_options recipe(const study *s, double rate, int32_t epochs,
 static void train(const study *s, ev_model *m, int32_t epochs)
 {
     ev_augment_options augment;
-    ev_train_options t = recipe(s, 0.05, epochs, &augment);
+    ev_train_options t = recipe(s, s->rate, epochs, &augment);
     ev_trainer *trainer = NULL;
     MUST(ev_trainer_create(s->ctx, m, s->train, NULL, &t, &trainer));
     MUST(ev_trainer_run(trainer));
@@ -169,7 +171,7 @@ static void prune(const study *s, ev_model *base, int32_t criterion, int32_t sco
 {
     ev_prune_options o;
     ev_augment_options augment;
-    ev_train_options t = recipe(s, 0.01, 1, &augment);
+    ev_train_options t = recipe(s, s->rate / 5, 1, &augment);
     ev_model *smaller = NULL;
     ev_prune_report *report = NULL;
     ev_prune_step step;
@@ -237,12 +239,13 @@ int main(int argc, char **argv)
     study s = {.net = argc > 3 ? argv[3] : "ResNet-20"};
     if (argc < 3) {
         fprintf(stderr, "usage: prune_accuracy DATA OUT [NET] [SEEDS] [EPOCHS] [TUNE] [THREADS] "
-                        "[RATIOS] [CRITERIA]\n");
+                        "[RATIOS] [CRITERIA] [RATE]\n");
         return 2;
     }
     bench_options o = {.threads = argc > 7 ? atoi(argv[7]) : 1};
     const char *criteria = argc > 9 ? argv[9] : "l1,taylor,fpgm,random,whole";
     s.has_whole = strstr(criteria, "whole") != NULL;
+    s.rate = argc > 10 ? atof(argv[10]) : 0.05;
     s.epochs = argc > 5 ? atoi(argv[5]) : 24;
     s.tune = argc > 6 ? atoi(argv[6]) : 6;
     snprintf(s.folder, sizeof s.folder, "%s", argv[2]);

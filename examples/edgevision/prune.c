@@ -313,7 +313,7 @@ static int run_verb(pruning *p, syntax *s, int argc, char **argv)
     return code;
 }
 
-static pruning job = {.steps = 5, .step_epochs = 1, .epochs = 10, .min_width = 1,
+static pruning job = {.steps = 5, .step_epochs = 1, .epochs = 10, .min_width = 1, .max_share = 0.9,
                       .timed_threads = 1, .images = 256, .batch = 32, .temperature = 4,
                       .rate = 1e-4, .split = {3, {64, 16, 20}}, .seed = 1};
 
@@ -355,6 +355,8 @@ static const option table[] = {
      "whole layers too: none, also (first), only", 0, 0, depths},
     {"protect", 0, OPTION_TEXT, &job.protect, "NAMES",
      "layers that keep their width: conv1,stage2* (default none)", 0, 0, NULL},
+    {"max-share", 0, OPTION_REAL, &job.max_share, "X",
+     "share of a layer's channels that may go in all", 0.01, 1, NULL},
     {"min-width", 0, OPTION_INT, &job.min_width, "N", "channels that each layer keeps", 1, 65536,
      NULL},
     {"round", 0, OPTION_INT, &job.round_to, "N",

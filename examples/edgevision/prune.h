@@ -14,7 +14,7 @@ typedef struct pruning {
     int32_t criterion, scope, depth, schedule, steps, step_epochs, epochs, min_width, round_to;
     int32_t threads, timed_threads, images, batch, optimizer, augment, by_group;
     int32_t no_controls, dry_run, groups, show_floor, json, force;
-    double distill, temperature, rate;
+    double distill, temperature, rate, max_share;
     number_list split;
     uint64_t seed;
     /* what they mean */

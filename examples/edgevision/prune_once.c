@@ -97,6 +97,7 @@ static int make_plan(pruning *p, ev_pruner **pruner, ev_prune_plan **plan)
     o.scope = p->scope;
     o.depth = p->depth;
     o.goal = p->goal;
+    o.max_share = p->max_share;
     o.n_threads = p->timed_threads;
     ev_status status = score(p, *pruner);
     if (status == EV_OK) {
@@ -108,7 +109,8 @@ static int make_plan(pruning *p, ev_pruner **pruner, ev_prune_plan **plan)
     return fail_status(EXIT_DATA, status,
                        status == EV_ERR_GOAL
                            ? "--floor shows the least, --groups what holds it; a higher goal, less "
-                             "--protect, a smaller --min-width or --depth also may help"
+                             "--protect, a smaller --min-width, a larger --max-share or --depth "
+                             "also may help"
                            : NULL);
 }
 

@@ -291,8 +291,8 @@ static int failed(pruning *p, ev_status status)
     if (status == EV_ERR_GOAL) {
         return fail_status(EXIT_GOAL, status,
                            "--floor shows the least, --groups what holds it; a higher goal, less "
-                           "--protect, a smaller --min-width or --depth also may help; nothing was "
-                           "written");
+                           "--protect, a smaller --min-width, a larger --max-share or --depth "
+                           "also may help; nothing was written");
     }
     return fail_status(status == EV_ERR_FORMAT ? EXIT_MODEL : EXIT_DATA, status, remedy(status));
 }
@@ -327,6 +327,7 @@ static void fill(pruning *p, ev_prune_options *o, ev_train_options *train,
     o->measure = 1;
     o->distill = p->distill;
     o->temperature = p->temperature;
+    o->max_share = p->max_share;
     o->seed = p->seed;
     o->pruner = &p->pruner;
     o->train = train;

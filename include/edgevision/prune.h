@@ -376,6 +376,8 @@ typedef struct ev_prune_options {
     ev_prune_step_fn on_step;
     ev_epoch_fn on_epoch;    /**< of fine-tuning and of controls */
     void *user;
+    double max_share;        /**< of the model's channels of one group that may go in all, 0..1
+                                  (default 0.9) */
 } ev_prune_options;
 
 /**

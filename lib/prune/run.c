@@ -120,7 +120,8 @@ static ev_status remember_widths(evi_prune_job *job, const ev_pruner *p)
         EV_OPTIONS_INIT(&now);
         EVI_TRY(ev_pruner_group(p, g, &now));
         EVI_TRY(evi_strdup(job->ctx, now.layer, &job->layers[g]));
-        job->least[g] = (now.n_channels + 9) / 10;
+        job->least[g] =
+            now.n_channels - (int32_t)floor((double)now.n_channels * job->o.max_share + 1e-9);
     }
     return EV_OK;
 }
@@ -138,6 +139,7 @@ static ev_status try_goal(evi_prune_job *job, ev_pruner *p)
     o.scope = job->o.scope;
     o.depth = job->o.depth;
     o.n_threads = job->o.n_threads;
+    o.max_share = job->o.max_share;
     o.goal.unit = job->o.goal.unit;
     o.goal.amount = job->target * job->amount;
     s.criterion = EV_CRITERION_L2;

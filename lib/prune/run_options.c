@@ -67,6 +67,8 @@ static ev_status read_numbers(evi_prune_job *job)
     CHECK(o->n_threads >= 0 && o->n_threads <= 256, "n_threads", o->n_threads);
     CHECK(o->distill >= 0 && o->distill <= 1, "distill", o->distill);
     CHECK(o->temperature >= 0 && o->temperature <= 1000, "temperature", o->temperature);
+    CHECK(o->max_share >= 0 && o->max_share <= 1, "max_share", o->max_share);
+    o->max_share = o->max_share == 0 ? 0.9 : o->max_share;
     if (o->schedule == EV_PRUNE_SCHEDULE_DEFAULT)
         o->schedule = EV_PRUNE_SCHEDULE_CUBIC;
     if (o->schedule == EV_PRUNE_SCHEDULE_ONE_SHOT)
@@ -171,6 +173,7 @@ static void add_own(evi_text *text, const ev_prune_options *o)
     add_int(text, "norm_batches", o->norm_batches);
     add_real(text, "distill", o->distill);
     add_real(text, "temperature", o->temperature);
+    add_real(text, "max_share", o->max_share);
     evi_text_add(text, "prune seed=%llu;", (unsigned long long)o->seed);
 }
 

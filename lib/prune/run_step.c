@@ -152,6 +152,7 @@ static ev_status plan_step(evi_prune_track *t, ev_pruner *p, ev_prune_plan **out
     o.scope = job->o.scope;
     o.depth = job->o.depth;
     o.n_threads = job->o.n_threads;
+    o.max_share = job->o.max_share;
     o.goal.unit = job->o.goal.unit;
     o.goal.amount = goal * job->amount;
     hold_to_least(job, p);

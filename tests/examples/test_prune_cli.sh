@@ -102,6 +102,9 @@ for goal in "file-bytes 40%" "memory 95%" "channels 40"; do
     check "--$goal" exits 0 prune a -o once.onnx --$goal --force
 done
 
+check "a tenth of each layer stays" exits 1 prune a -o tiny.onnx --parameters 1%
+check "... unless more may go" exits 0 prune a -o tiny.onnx --parameters 1% --max-share 1
+
 # ---- in steps ------------------------------------------------------------------------------------
 
 # shellcheck disable=SC2086
