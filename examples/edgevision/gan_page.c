@@ -263,25 +263,8 @@ static int add_sheets(gan_page *p)
 static void add_options(gan_page *p)
 {
     text *t = &p->page;
-    char *start = strstr(p->json, "\"options\": {");
-    char *end = start ? strchr(start, '}') : NULL;
-    text_add(t, "<section class=card><h2>How it was made</h2>\n<div class=options>");
-    for (char *at = start ? strchr(start, '\n') : NULL; at && at < end; at = strchr(at, '\n')) {
-        char key[64], value[PATH_SIZE];
-        at += strspn(at, " \n");
-        size_t n = *at == '"' ? strcspn(at + 1, "\"") : 0;
-        if (n == 0 || n >= sizeof key) {
-            break;
-        }
-        memcpy(key, at + 1, n);
-        key[n] = '\0';
-        if (json_find(at, key, value, sizeof value)) {
-            text_add(t, "<div><span>%s</span><b>", key);
-            text_html(t, *value ? value : "\xe2\x80\x93");
-            text_add(t, "</b></div>");
-        }
-    }
-    text_add(t, "</div></section>\n");
+    text_add(t, "<section class=card><h2>How it was made</h2>\n");
+    page_options(t, p->json);
 }
 
 int gan_write_page(const char *run)

@@ -38,6 +38,7 @@ int report_curves(report *r);
 int report_pictures(report *r);
 int report_layers(report *r);
 void report_options(report *r);
+void page_options(text *t, char *json); /* those in run.json: the rest of a card */
 void report_next_steps(report *r);
 
 #endif /* REPORT_H */

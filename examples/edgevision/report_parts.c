@@ -203,16 +203,11 @@ int report_layers(report *r)
 
 /* ---- how it was made ------------------------------------------------------------------------- */
 
-void report_options(report *r)
+void page_options(text *t, char *json)
 {
-    text *t = &r->page;
-    char *start = strstr(r->json, "\"options\": {");
+    char *start = strstr(json, "\"options\": {");
     char *end = start ? strchr(start, '}') : NULL;
-    text_add(t, "<section class=card><h2>How it was made</h2>\n<p>Data: <code>");
-    text_html(t, report_value(r, "data"));
-    text_add(t, "</code>: %s pictures for training, %s for validation, %s for the test.</p>\n"
-                "<div class=options>", report_value(r, "train_pictures"),
-             report_value(r, "valid_pictures"), report_value(r, "test_pictures"));
+    text_add(t, "<div class=options>");
     for (char *at = start ? strchr(start, '\n') : NULL; at && at < end; at = strchr(at, '\n')) {
         char key[64], value[PATH_SIZE];
         at += strspn(at, " \n");
@@ -229,6 +224,17 @@ void report_options(report *r)
         }
     }
     text_add(t, "</div></section>\n");
+}
+
+void report_options(report *r)
+{
+    text *t = &r->page;
+    text_add(t, "<section class=card><h2>How it was made</h2>\n<p>Data: <code>");
+    text_html(t, report_value(r, "data"));
+    text_add(t, "</code>: %s pictures for training, %s for validation, %s for the test.</p>\n",
+             report_value(r, "train_pictures"),
+             report_value(r, "valid_pictures"), report_value(r, "test_pictures"));
+    page_options(t, r->json);
 }
 
 /* ---- what to do next ------------------------------------------------------------------------- */

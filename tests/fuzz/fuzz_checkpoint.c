@@ -5,9 +5,6 @@
 
 #include <edgevision/train.h>
 
-#include <stdio.h>
-#include <stdlib.h>
-
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 static ev_status draw(ev_context *ctx, ev_model **out)
@@ -43,37 +40,30 @@ static ev_trainer *make_trainer(ev_context *ctx)
     return trainer;
 }
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
+static void go_on(ev_context *ctx)
 {
-    uint8_t *mended = malloc(n_bytes + (n_bytes == 0));
-    if (mended == NULL)
-        return 0;
-    if (n_bytes > 0)
-        memcpy(mended, data, n_bytes);
-    mend(mended, n_bytes);
-    memory_file file = {mended, n_bytes, 0};
-    ev_context *ctx = memory_context(&file);
-    ev_trainer *trainer = ctx != NULL ? make_trainer(ctx) : NULL;
+    ev_trainer *trainer = make_trainer(ctx);
     if (trainer != NULL && ev_trainer_resume(trainer, "checkpoint") == EV_OK)
         (void)ev_trainer_save(trainer, "again");
     ev_trainer_destroy(trainer);
-    ev_context_destroy(ctx);
-    free(mended);
-    return 0;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes)
+{
+    return with_checkpoint(data, n_bytes, go_on);
 }
 
 #ifdef FUZZ_SEED
+static ev_status write_it(ev_context *ctx, const char *path)
+{
+    ev_trainer *trainer = make_trainer(ctx);
+    ev_status status = trainer != NULL ? ev_trainer_save(trainer, path) : EV_ERR_INTERNAL;
+    ev_trainer_destroy(trainer);
+    return status;
+}
+
 int main(int argc, char **argv)
 {
-    ev_context *ctx = NULL;
-    if (argc != 2 || ev_context_create(NULL, &ctx) != EV_OK)
-        return 2;
-    ev_trainer *trainer = make_trainer(ctx);
-    ev_status status = trainer != NULL ? ev_trainer_save(trainer, argv[1]) : EV_ERR_INTERNAL;
-    if (status != EV_OK)
-        (void)fprintf(stderr, "%s\n", ev_last_error());
-    ev_trainer_destroy(trainer);
-    ev_context_destroy(ctx);
-    return status == EV_OK ? 0 : 1;
+    return write_seed(argc, argv, write_it);
 }
 #endif

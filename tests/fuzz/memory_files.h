@@ -7,6 +7,7 @@
 #include "base/base.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 typedef struct memory_file {
@@ -102,6 +103,37 @@ static inline ev_context *memory_context(memory_file *file)
     opt.files = &hooks;
     opt.user = file;
     return ev_context_create(&opt, &ctx) == EV_OK ? ctx : NULL;
+}
+
+/* Calls go_on with a context whose files hold these bytes, with the checksum mended. */
+static inline int with_checkpoint(const uint8_t *data, size_t n_bytes, void (*go_on)(ev_context *))
+{
+    uint8_t *mended = malloc(n_bytes + (n_bytes == 0));
+    if (mended == NULL)
+        return 0;
+    if (n_bytes > 0)
+        memcpy(mended, data, n_bytes);
+    mend(mended, n_bytes);
+    memory_file file = {mended, n_bytes, 0};
+    ev_context *ctx = memory_context(&file);
+    if (ctx != NULL)
+        go_on(ctx);
+    ev_context_destroy(ctx);
+    free(mended);
+    return 0;
+}
+
+/* The program that writes a seed: write(ctx, path) into the file that it is told. */
+static inline int write_seed(int argc, char **argv, ev_status (*write)(ev_context *, const char *))
+{
+    ev_context *ctx = NULL;
+    if (argc != 2 || ev_context_create(NULL, &ctx) != EV_OK)
+        return 2;
+    ev_status status = write(ctx, argv[1]);
+    if (status != EV_OK)
+        (void)fprintf(stderr, "%s\n", ev_last_error());
+    ev_context_destroy(ctx);
+    return status == EV_OK ? 0 : 1;
 }
 
 #endif
