@@ -4,6 +4,7 @@
 #include "memory_files.h"
 
 #include <edgevision/cyclegan.h>
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t n_bytes);
 
 static ev_cyclegan *make(ev_context *ctx)
