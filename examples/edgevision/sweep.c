@@ -136,8 +136,9 @@ static void table_row(const net *n, const ev_model *model, text *t)
     text_add(t, ",%lld,%lld", (long long)ev_model_parameter_count(model),
              (long long)ev_model_macs(model));
     if (number && ev_zoo_arch_row(number, &row) == EV_OK) {
-        text_add(t, ",%s,%lld,%d,%s,", row.size, (long long)row.parameters,
-                 (int)row.n_convolutions, row.filters);
+        text_add(t, ",%s,%lld,%d,", row.size, (long long)row.parameters, (int)row.n_convolutions);
+        text_csv(t, row.filters);
+        text_add(t, ",");
         text_csv(t, row.dense);
         text_add(t, "\n");
     } else {

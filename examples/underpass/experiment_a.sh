@@ -154,10 +154,16 @@ fi
 
 # ---- summary.md ----------------------------------------------------------------------------------
 
-as_markdown() { # CSV without quoted commas
-    awk -F, '{ line = "|"; for (i = 1; i <= NF; i++) line = line " " $i " |"; print line
-               if (NR == 1) { line = "|"; for (i = 1; i <= NF; i++) line = line "---|"
-                              print line } }' "$1"
+as_markdown() { # a CSV file as a table
+    awk '{ line = "| "; inside = 0; columns = 1
+           for (i = 1; i <= length($0); i++) {
+               c = substr($0, i, 1)
+               if (c == "\"") inside = !inside
+               else if (c == "," && !inside) { line = line " | "; columns++ }
+               else line = line c
+           }
+           print line " |"
+           if (NR == 1) { line = "|"; while (columns--) line = line "---|"; print line } }' "$1"
 }
 
 percent() {
