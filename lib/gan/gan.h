@@ -32,12 +32,26 @@ ev_status evi_gan_options_parse(const char *text, const char *path, evi_gan_opti
 
 /* Which losses a trainer's losses are, in its order.  UNTOLD: the same term is told by another
  * update of the step. */
-enum { EVI_GAN_UNTOLD = -1, EVI_GAN_D = 0, EVI_GAN_G, EVI_GAN_CYCLE, EVI_GAN_IDT, EVI_GAN_CLASS,
-       EVI_GAN_N_KINDS };
+enum {
+    EVI_GAN_UNTOLD = -1,
+    EVI_GAN_D = 0,
+    EVI_GAN_G,
+    EVI_GAN_CYCLE,
+    EVI_GAN_IDT,
+    EVI_GAN_CLASS,
+    EVI_GAN_N_KINDS
+};
 enum { EVI_GAN_MAX_NETS = 6, EVI_GAN_MAX_LOSSES = 16, EVI_GAN_TRAINERS = 4 };
 /* Inputs of nets.  FAKE_B is what G_A made, FAKE_A what G_B made. */
-enum { EVI_GAN_A = 0, EVI_GAN_B, EVI_GAN_FAKE_B, EVI_GAN_FAKE_A, EVI_GAN_LABELS_A,
-       EVI_GAN_LABELS_B, EVI_GAN_N_FEEDS };
+enum {
+    EVI_GAN_A = 0,
+    EVI_GAN_B,
+    EVI_GAN_FAKE_B,
+    EVI_GAN_FAKE_A,
+    EVI_GAN_LABELS_A,
+    EVI_GAN_LABELS_B,
+    EVI_GAN_N_FEEDS
+};
 
 /* One update: nets whose losses are added (one, or, when memory is short, one for each term). */
 typedef struct evi_gan_update {
@@ -131,7 +145,7 @@ struct ev_cyclegan {
     int32_t n_classes;                      /* of the classifier */
     evi_gan_feed *feeds[2];                 /* A, B; NULL: made without sets */
     char *checkpoint;                       /* NULL: none */
-    int32_t has_checkpoint; /* this object has written or read that file */
+    int32_t has_checkpoint;                 /* this object has written or read that file */
     int32_t epoch, step, n_steps;           /* completed; done in this one; in an epoch */
     int64_t total_steps;
     ev_cyclegan_losses sums, last; /* over this epoch's steps; of the last step */
@@ -151,6 +165,9 @@ ev_status evi_gan_step(ev_cyclegan *gan, const ev_tensor *a, const ev_tensor *b,
                        const int32_t *labels_a, const int32_t *labels_b);
 uint64_t evi_gan_undo_elements(const evi_gan_options *o, const evi_gan_nets *nets);
 void evi_gan_end_epoch(ev_cyclegan *gan); /* epoch + 1, step 0, sums 0 */
+/* Loss 0..9 in the order of the struct, which is that of a file too. */
+enum { EVI_GAN_N_LOSSES = 10 };
+double *evi_gan_loss(ev_cyclegan_losses *l, int32_t index);
 /* Of the epoch under way: learning_rate * min(1, (epochs - epoch) / (decay_epochs + 1)), as in the
  * reference program: the last epoch still has a step of 1 / (decay_epochs + 1). */
 double evi_gan_rate(const ev_cyclegan *gan);

@@ -84,21 +84,11 @@ static ev_status go_back(run *r)
 
 static ev_cyclegan_losses means(const ev_cyclegan *gan)
 {
-    const ev_cyclegan_losses *s = &gan->sums;
-    double n = EVI_MAX(gan->step, 1);
-    return (ev_cyclegan_losses){
-        .struct_size = (uint32_t)sizeof(ev_cyclegan_losses),
-        .d_a = s->d_a / n,
-        .g_a = s->g_a / n,
-        .cycle_a = s->cycle_a / n,
-        .idt_a = s->idt_a / n,
-        .d_b = s->d_b / n,
-        .g_b = s->g_b / n,
-        .cycle_b = s->cycle_b / n,
-        .idt_b = s->idt_b / n,
-        .class_a = s->class_a / n,
-        .class_b = s->class_b / n,
-    };
+    ev_cyclegan_losses m = gan->sums;
+    for (int32_t i = 0; i < EVI_GAN_N_LOSSES; i++)
+        *evi_gan_loss(&m, i) /= EVI_MAX(gan->step, 1);
+    m.struct_size = (uint32_t)sizeof(m);
+    return m;
 }
 
 static ev_cyclegan_step_info tell(const ev_cyclegan *gan, const ev_cyclegan_losses *losses)

@@ -11,7 +11,6 @@
 #include <string.h>
 
 #define STATE_VERSION 1
-#define N_SUMS 10
 #define PREFIX_BYTES 24
 #define REAL_TYPE (sizeof(evi_real) == sizeof(double) ? EVI_ST_F64 : EVI_ST_F32)
 #define KEY_VERSION "edgevision.cyclegan"
@@ -33,21 +32,6 @@ static int32_t set_size(const ev_cyclegan *gan, int32_t side)
 
 /* ---- collect --------------------------------------------------------------------------------- */
 
-static void pack_sums(const ev_cyclegan_losses *l, double out[N_SUMS])
-{
-    const double all[N_SUMS] = {l->d_a, l->g_a,     l->cycle_a, l->idt_a,   l->d_b,
-                                l->g_b, l->cycle_b, l->idt_b,   l->class_a, l->class_b};
-    memcpy(out, all, sizeof(all));
-}
-
-static void unpack_sums(const double in[N_SUMS], ev_cyclegan_losses *l)
-{
-    double *const all[N_SUMS] = {&l->d_a, &l->g_a,     &l->cycle_a, &l->idt_a,   &l->d_b,
-                                 &l->g_b, &l->cycle_b, &l->idt_b,   &l->class_a, &l->class_b};
-    for (int32_t i = 0; i < N_SUMS; i++)
-        *all[i] = in[i];
-}
-
 static ev_status collect_texts(const ev_cyclegan *gan, evi_st_file *f)
 {
     char version[16];
@@ -64,10 +48,10 @@ static ev_status collect_texts(const ev_cyclegan *gan, evi_st_file *f)
     return status;
 }
 
-static ev_status collect_numbers(const ev_cyclegan *gan, evi_st_file *f)
+static ev_status collect_numbers(ev_cyclegan *gan, evi_st_file *f)
 {
     const evi_shape n_integers = {.rank = 1, .dim = {N_INTEGERS}};
-    const evi_shape n_sums = {.rank = 1, .dim = {N_SUMS}};
+    const evi_shape n_sums = {.rank = 1, .dim = {EVI_GAN_N_LOSSES}};
     int64_t *i = NULL;
     double *sums = NULL;
     EVI_TRY(evi_st_add_own(f, "run/integers", EVI_ST_I64, &n_integers, &i));
@@ -80,7 +64,8 @@ static ev_status collect_numbers(const ev_cyclegan *gan, evi_st_file *f)
     i[SIZE_B] = set_size(gan, 1);
     i[COUNT_AB] = gan->pools[EV_A_TO_B].count;
     i[COUNT_BA] = gan->pools[EV_B_TO_A].count;
-    pack_sums(&gan->sums, sums);
+    for (int32_t k = 0; k < EVI_GAN_N_LOSSES; k++)
+        sums[k] = *evi_gan_loss(&gan->sums, k);
     return EV_OK;
 }
 
@@ -220,14 +205,14 @@ static ev_status check_integers(const ev_cyclegan *gan, const int64_t *i, const 
 /* What was found in a file, of any alignment. */
 typedef struct found {
     int64_t integers[N_INTEGERS];
-    double sums[N_SUMS];
+    double sums[EVI_GAN_N_LOSSES];
     const evi_st_tensor *pools[2];
 } found;
 
 static ev_status look(ev_cyclegan *gan, evi_st_file *f, const char *path, found *out)
 {
     const evi_shape n_integers = {.rank = 1, .dim = {N_INTEGERS}};
-    const evi_shape n_sums = {.rank = 1, .dim = {N_SUMS}};
+    const evi_shape n_sums = {.rank = 1, .dim = {EVI_GAN_N_LOSSES}};
     const evi_st_tensor *integers = find(f, path, "run/integers", EVI_ST_I64, &n_integers);
     if (integers == NULL)
         return EV_ERR_FORMAT;
@@ -261,7 +246,8 @@ static void take_rest(ev_cyclegan *gan, const found *x)
     gan->epoch = (int32_t)x->integers[EPOCH];
     gan->step = (int32_t)x->integers[STEP];
     gan->total_steps = x->integers[TOTAL_STEPS];
-    unpack_sums(x->sums, &gan->sums);
+    for (int32_t i = 0; i < EVI_GAN_N_LOSSES; i++)
+        *evi_gan_loss(&gan->sums, i) = x->sums[i];
     memset(&gan->last, 0, sizeof(gan->last));
     gan->last.struct_size = (uint32_t)sizeof(gan->last);
     for (int32_t i = 0; i < 2; i++) {

@@ -5,6 +5,7 @@
 #include "gan/gan.h"
 
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 
 double evi_gan_rate(const ev_cyclegan *gan)
@@ -77,14 +78,19 @@ static const char *loss_name(int32_t kind, int32_t side)
     return names[EVI_MAX(kind, 0)][side];
 }
 
+double *evi_gan_loss(ev_cyclegan_losses *l, int32_t index)
+{
+#define LOSS(name) offsetof(ev_cyclegan_losses, name)
+    static const size_t at[EVI_GAN_N_LOSSES] = {
+        LOSS(d_a), LOSS(g_a),     LOSS(cycle_a), LOSS(idt_a),   LOSS(d_b),
+        LOSS(g_b), LOSS(cycle_b), LOSS(idt_b),   LOSS(class_a), LOSS(class_b)};
+#undef LOSS
+    return (double *)(void *)((char *)l + at[index]);
+}
+
 static double *place(ev_cyclegan_losses *l, int32_t kind, int32_t side)
 {
-    double *const places[EVI_GAN_N_KINDS][2] = {{&l->d_a, &l->d_b},
-                                                {&l->g_a, &l->g_b},
-                                                {&l->cycle_a, &l->cycle_b},
-                                                {&l->idt_a, &l->idt_b},
-                                                {&l->class_a, &l->class_b}};
-    return places[kind][side];
+    return evi_gan_loss(l, kind == EVI_GAN_CLASS ? 8 + side : 4 * side + kind);
 }
 
 static ev_status diverged(const ev_cyclegan *gan, const evi_gan_update *u, const double *losses)
@@ -179,12 +185,10 @@ static void take_made(step *s)
 
 /* ---- the step ------------------------------------------------------------------------------ */
 
-static void add_losses(ev_cyclegan_losses *to, const ev_cyclegan_losses *from)
+static void add_losses(ev_cyclegan_losses *to, ev_cyclegan_losses *from)
 {
-    ev_cyclegan_losses x = *from;
-    for (int32_t kind = 0; kind < EVI_GAN_N_KINDS; kind++)
-        for (int32_t side = 0; side < 2; side++)
-            *place(to, kind, side) += *place(&x, kind, side);
+    for (int32_t i = 0; i < EVI_GAN_N_LOSSES; i++)
+        *evi_gan_loss(to, i) += *evi_gan_loss(from, i);
 }
 
 /* Generators, then discriminators, which see nothing of the generators' update. */
