@@ -26,3 +26,7 @@ json() { # the file is a JSON text (when python3 is there to tell)
     command -v python3 >/dev/null || return 0
     python3 -c 'import json, sys; json.load(open(sys.argv[1]))' "$1"
 }
+
+until_there() { # a file of a child ($child) that lives
+    while [ ! -s "$1" ] && kill -0 "$child" 2>/dev/null; do sleep 0.02; done
+}

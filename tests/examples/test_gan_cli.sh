@@ -15,10 +15,6 @@ failed=0
 tab=$(printf '\t')
 cd "$dir" || exit 1
 
-until_there() { # a file of a child that lives
-    while [ ! -s "$1" ] && kill -0 "$child" 2>/dev/null; do sleep 0.02; done
-}
-
 count() { find "$1" -type f | wc -l; } # files in a folder
 
 for domain in day night; do

@@ -15,10 +15,6 @@ failed=0
 tab=$(printf '\t')
 cd "$dir" || exit 1
 
-until_there() { # a file of a child that lives
-    while [ ! -s "$1" ] && kill -0 "$child" 2>/dev/null; do sleep 0.02; done
-}
-
 "$render" --quiet --out pictures --exact --size 32x32 --threads 2 --seed 3 --layout classes \
     --counts dog=15,pedestrian=30,bicyclist=20,empty=30 || exit 1
 "$tool" train pictures -o a --arch Arch3 --size 32x32 --batch 8 --epochs 4 -q >/dev/null || exit 1

@@ -22,10 +22,6 @@ same() { # two folders, but for seconds and threads
     cmp -s "$1.cut" "$2.cut"
 }
 
-until_there() { # a file of a child that lives
-    while [ ! -s "$1" ] && kill -0 "$child" 2>/dev/null; do sleep 0.02; done
-}
-
 "$render" --quiet --out pictures --exact --size 32x32 --threads 2 --seed 3 \
     --counts dog=15,pedestrian=30,bicyclist=20,empty=30 || exit 1
 data=pictures/truth.csv
