@@ -138,9 +138,9 @@ typedef struct ev_cyclegan_options {
     uint64_t max_bytes;   /**< if training needs more (ev_cyclegan_memory()), loss terms are
                                back-propagated one by one, which needs less and takes the same
                                time; if that is still too much: EV_ERR_MEMORY (default: no limit).
-                               The sum of gradients is then rounded in another order,
-                               and near the limit the number of threads decides, since each needs
-                               memory of its own */
+                               The sum of gradients is then rounded in another order.
+                               Counted for one thread, so that the number of threads changes no
+                               result: what further threads work in comes on top */
     int64_t cache_bytes;  /**< memory for decoded pictures of each set, as ev_loader_options */
     int32_t loader_threads; /**< as ev_loader_options.n_threads */
     int32_t precise;      /**< 1: no kernels that trade the last digits for speed */

@@ -111,24 +111,39 @@ static ev_status count(ev_context *ctx, const evi_gan_options *o, bool split, ev
 }
 
 /* Whole steps when they fit, otherwise term by term. */
-static ev_status decide(ev_context *ctx, const evi_gan_options *o, const char *function,
-                        bool *split_out, ev_memory *m)
+static ev_status decide_alone(ev_context *alone, const evi_gan_options *o, const char *function,
+                              bool *split_out)
 {
+    ev_memory m, terms;
     *split_out = false;
-    EVI_TRY(count(ctx, o, false, m));
-    if (o->o.max_bytes == 0 || m->total_bytes <= o->o.max_bytes)
+    EVI_TRY(count(alone, o, false, &m));
+    if (m.total_bytes <= o->o.max_bytes)
         return EV_OK;
-    uint64_t whole = m->total_bytes;
     *split_out = true;
-    EVI_TRY(count(ctx, o, true, m));
-    if (m->total_bytes <= o->o.max_bytes)
+    EVI_TRY(count(alone, o, true, &terms));
+    if (terms.total_bytes <= o->o.max_bytes)
         return EV_OK;
     return evi_fail(EV_ERR_MEMORY,
                     "%s: max_bytes is %llu; %llu bytes would do with one term at a "
                     "time, %llu at once; smaller pictures, batches or base_width "
                     "need less",
                     function, (unsigned long long)o->o.max_bytes,
-                    (unsigned long long)EVI_MIN(m->total_bytes, whole), (unsigned long long)whole);
+                    (unsigned long long)EVI_MIN(m.total_bytes, terms.total_bytes),
+                    (unsigned long long)m.total_bytes);
+}
+
+/* The need of one thread decides: more threads must not change the sums of gradients. */
+static ev_status decide(ev_context *ctx, const evi_gan_options *o, const char *function,
+                        bool *split_out)
+{
+    ev_context *alone = NULL;
+    *split_out = false;
+    if (o->o.max_bytes == 0)
+        return EV_OK;
+    EVI_TRY(evi_context_like(ctx, 1, &alone));
+    ev_status status = decide_alone(alone, o, function, split_out);
+    ev_context_destroy(alone);
+    return status;
 }
 
 ev_status ev_cyclegan_memory(ev_context *ctx, const ev_cyclegan_options *opt, ev_memory *out)
@@ -139,7 +154,8 @@ ev_status ev_cyclegan_memory(ev_context *ctx, const ev_cyclegan_options *opt, ev
     EVI_CHECK_HANDLE(ctx, EVI_MAGIC_CONTEXT);
     EVI_CHECK_POINTER(out);
     EVI_TRY(evi_gan_options_read(opt, __func__, &o));
-    EVI_TRY(decide(ctx, &o, __func__, &split, &m));
+    EVI_TRY(decide(ctx, &o, __func__, &split));
+    EVI_TRY(count(ctx, &o, split, &m));
     return evi_options_write(out, &m, (uint32_t)sizeof(m), __func__);
 }
 
@@ -238,11 +254,9 @@ static ev_status make(ev_cyclegan *gan, ev_dataset *const sets[2])
 {
     ev_context *ctx = gan->handle.ctx;
     const ev_cyclegan_options *o = &gan->o.o;
-    ev_memory m;
     bool split = false;
     EVI_TRY(check_sets(o, sets, &gan->n_steps));
-    if (o->max_bytes != 0)
-        EVI_TRY(decide(ctx, &gan->o, "ev_cyclegan_create", &split, &m));
+    EVI_TRY(decide(ctx, &gan->o, "ev_cyclegan_create", &split));
     gan->is_split = split;
     EVI_TRY(evi_gan_nets_draw(ctx, &gan->o, split, true, &gan->nets));
     EVI_TRY(make_trainers(gan));

@@ -124,10 +124,12 @@ static void options(job *j, ev_context *ctx, tg_options *t)
     }
     if (j->v->split != 0) {
         ev_memory m;
+        ev_context *alone = t_context(NULL, 1);
         EV_OPTIONS_INIT(&m);
         t->o.width = t->o.height = t->o.load_width = t->o.load_height = 40;
-        t_ok(ev_cyclegan_memory(ctx, &t->o, &m));
+        t_ok(ev_cyclegan_memory(alone, &t->o, &m));
         t->o.max_bytes = m.total_bytes - 1;
+        ev_context_destroy(alone);
     }
 }
 
