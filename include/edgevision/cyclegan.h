@@ -412,7 +412,8 @@ typedef struct ev_domain_options {
  * @param opt        [borrow] NULL: all defaults
  * @param out        [new]    weights of its own; ev_model_destroy()
  * @return EV_OK; EV_ERR_SHAPE: not such a classifier; EV_ERR_ARGUMENT: fewer than 2 pictures;
- *         EV_ERR_IO; EV_ERR_FORMAT; EV_ERR_MEMORY; EV_ERR_VERSION
+ *         EV_ERR_IO; EV_ERR_FORMAT; EV_ERR_MEMORY; EV_ERR_DIVERGED: features that are not finite;
+ *         EV_ERR_VERSION
  *
  * Threads: single.  Since: 0.1
  */
