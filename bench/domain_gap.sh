@@ -126,7 +126,7 @@ one_seed() { # folder
         --out "$1/inventions.csv" $tests
     table "$1/gap.csv" "$judge" gap --classifier "$net" --inside "$sets/valid.csv" \
         --generator "$g" --back "$back" --tag "$seed" "seen=$sets/seen.csv" "new=$sets/new.csv"
-    for score in features energy; do
+    for score in features energy statistics; do
         # shellcheck disable=SC2086
         table "$1/roads-$score.csv" "$judge" roads --classifier "$net" --generator "$g" \
             --score $score --tag "$seed" --inside "$sets/valid.csv" \
@@ -153,16 +153,19 @@ one_seed() { # folder
 percent_rows() { # of all seeds of one data set: road by set, in % (all pictures; those trusted)
     for seed in $seeds; do
         sed 1d "$out/$name/seed$seed/roads-features.csv"
-        sed -n 's/,routed,/,energy,/p' "$out/$name/seed$seed/roads-energy.csv"
+        for score in energy statistics; do
+            sed -n "s/,routed,/,$score,/p" "$out/$name/seed$seed/roads-$score.csv"
+        done
         sed '1d;s/,direct,/,retrained,/' "$out/$name/seed$seed/roads-a.csv"
     done | awk -F, '
         { n[$2, $3] += $4; ok[$2, $3] += $5; ab[$2, $3] += $8; tr[$2, $3] += $9; ms[$2] += $11 * $4
           all[$2] += $4; par[$2] = $12 }
-        function cell(road, set,    k) {
+        function cell(road, set,    k, right) {
             k = n[road, set] - ab[road, set]
-            return sprintf("%.1f", 100 * ok[road, set] / n[road, set]) \
-                (road !~ /^(routed|energy)$/ ? "" : sprintf(" (%.1f of the %.0f %% trusted)", \
-                    k ? 100 * tr[road, set] / k : 0, 100 * k / n[road, set])) }
+            right = sprintf("%.1f", 100 * ok[road, set] / n[road, set])
+            return road !~ /^(routed|energy|statistics)$/ ? right : \
+                sprintf("%s (%.1f of the %.0f %% trusted)", right, \
+                    k ? 100 * tr[road, set] / k : 0, 100 * k / n[road, set]) }
         function line(title, road) {
             printf "| %s | %s | %s | %s | %.2f | %d |\n", title, cell(road, "day"), \
                 cell(road, "seen"), cell(road, "new"), ms[road] / all[road], par[road] }
@@ -172,7 +175,8 @@ percent_rows() { # of all seeds of one data set: road by set, in % (all pictures
             print "parameters |\n|---|---|---|---|---|---|"
             line("classifier alone", "direct"); line("translate always", "translated")
             line("(a) trained with made pictures", "retrained")
-            line("(b) routed by features", "routed"); line("(b) routed by energy", "energy") }'
+            line("(b) routed by features", "routed"); line("(b) routed by energy", "energy")
+            line("(b) routed by statistics", "statistics") }'
 }
 
 as_markdown() {

@@ -359,7 +359,7 @@ answers_of() { # folder, classifier, prefix of files, generator or nothing
 }
 
 other_roads() { # folder, classifier
-    for score in features energy; do
+    for score in features energy statistics; do
         table "$1/roads-$score.csv" "$judge" roads --classifier "$2" --generator "$1/G_A.onnx" \
             --inside "$pictures/valid.csv" --calibrate "$pictures/valid-out.csv" --tag "$tag" \
             --score $score "day=$pictures/fresh-day.csv" "out=$pictures/fresh-out.csv"
@@ -513,7 +513,9 @@ done
 road_rows() {
     {
         rows roads-features.csv
-        rows roads-energy.csv | sed -n 's/,routed,/,energy,/p'
+        for score in energy statistics; do
+            rows roads-$score.csv | sed -n "s/,routed,/,$score,/p"
+        done
         rows roads-a.csv | sed '1d;s/,direct,/,retrained,/'
     } | awk -F, '
         NR == 1 { next }
@@ -536,7 +538,8 @@ road_rows() {
             line("translate always", "translated", "translated", par["translated"])
             line("(a) trained with made pictures", "retrained", "retrained", par["retrained"])
             line("(b) routed by features", "routed", "routed", par["routed"])
-            line("(b) routed by energy", "energy", "energy", par["energy"]) }'
+            line("(b) routed by energy", "energy", "energy", par["energy"])
+            line("(b) routed by statistics", "statistics", "statistics", par["statistics"]) }'
 }
 [ $roads = 0 ] || road_rows >"$out/roads.csv" || exit 6
 

@@ -480,7 +480,7 @@ static int help(void)
           "  --calibrate PATH   roads: pictures from outside; their translations say how strange\n"
           "                     a translation may be (default: as a picture inside)\n"
           "  --keep X           roads: share of those that must pass (default 0.95)\n"
-          "  --score NAME       roads: features or energy (default features)\n"
+          "  --score NAME       roads: features, energy or statistics (default features)\n"
           "  --out PATH         file or folder\n"
           "  --tag TEXT         first column (default -)\n"
           "  --empty NAME       class that means nothing is there (default empty)\n"
@@ -517,8 +517,10 @@ static int read_option(request *r, const char *name, const char *value)
         return r->threads < 1 || r->threads > 256;
     }
     if (!strcmp(name, "--score")) {
-        r->score = strcmp(value, "energy") ? EV_SCORE_FEATURES : EV_SCORE_ENERGY;
-        return strcmp(value, "energy") && strcmp(value, "features");
+        static const char *const scores[] = {"features", "energy", "statistics"};
+        for (r->score = 0; r->score < 3 && strcmp(value, scores[r->score]); r->score++) {
+        }
+        return r->score == 3;
     }
     r->keep = strcmp(name, "--keep") ? 0 : atof(value);
     return !(r->keep > 0 && r->keep <= 1);

@@ -389,8 +389,13 @@ enum {
     EV_SCORE_FEATURES = 0, /**< mean squared distance of the inputs of the last dense layer from
                                 their means inside, in deviations (a Mahalanobis distance with a
                                 diagonal matrix; Lee et al. 2018) */
-    EV_SCORE_ENERGY = 1    /**< minus the log of the sum of exponentials of the logits (Liu et al.
+    EV_SCORE_ENERGY = 1,   /**< minus the log of the sum of exponentials of the logits (Liu et al.
                                 2020) */
+    EV_SCORE_STATISTICS = 2 /**< the distance of EV_SCORE_FEATURES, of the picture's look: mean and
+                                mean square over the picture of each channel that the second
+                                convolution takes (of the picture's own channels if there is none).
+                                Sees light, colour and noise, not what is in the picture: for a
+                                camera that does not move */
 };
 
 /** How to measure.  Zero means the default everywhere. */

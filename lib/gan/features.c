@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a classifier's last dense layer sees, and how those numbers are spread. */
+/* What a classifier's last dense layer sees, what a picture looks like to its first layers, and how
+ * such numbers are spread. */
 #include "gan/pass.h"
 #include <string.h>
 
@@ -55,6 +56,32 @@ ev_status evi_features_find(const ev_model *classifier, const char *function, ev
                             function, classifier->outputs[output].name,
                             node == NULL ? "an input" : node->name);
     }
+}
+
+/* Behind the first convolution, its norm, activation and pool: nothing of them has to be kept apart
+ * for it. */
+static ev_value early_maps(const ev_model *m)
+{
+    int32_t n = 0;
+    for (int32_t i = 0; i < m->n_nodes; i++)
+        if (is_op(&m->nodes[i], "conv2d") && n++ == 1)
+            return m->nodes[i].in[0];
+    return m->inputs[0].value;
+}
+
+ev_status evi_features_draw_statistics(ev_model *classifier, const char *function, ev_value *out,
+                                       int32_t *n_features_out)
+{
+    ev_value maps = early_maps(classifier), square = EV_NO_VALUE, parts[2];
+    const evi_shape *s = &evi_model_edge(classifier, maps)->shape;
+    if (s->rank != 4 || s->dim[1] < 1)
+        return evi_fail(EV_ERR_SHAPE, "%s: the classifier takes no pictures [N,C,H,W]", function);
+    *n_features_out = (int32_t)(2 * s->dim[1]);
+    EVI_TRY(ev_model_mul(classifier, maps, maps, &square));
+    EVI_TRY(ev_model_global_average_pool(classifier, maps, &parts[0]));
+    EVI_TRY(ev_model_global_average_pool(classifier, square, &parts[1]));
+    EVI_TRY(ev_model_concat(classifier, parts, 2, 1, out));
+    return ev_model_flatten(classifier, *out, 1, out);
 }
 
 /* ---- moments --------------------------------------------------------------------------------- */

@@ -6,6 +6,8 @@
  * matrices.  A feature that hardly varies inside would make every other picture infinitely strange:
  * no variance counts as less than a thousandth of the mean of all of them.
  *
+ * statistics: the same of other numbers.
+ *
  * energy: minus the log of the sum of exponentials of the logits = log_softmax(x)[0] - x[0]. */
 #include "gan/pass.h"
 #include <math.h>
@@ -35,7 +37,7 @@ static ev_status read_options(fit *f, const ev_domain_options *opt)
     ev_domain_options o;
     EVI_TRY(evi_options_read(&o, (uint32_t)sizeof(o), opt, f->function));
     EVI_CHECK_RESERVED(o.reserved, f->function);
-    if (o.score != EV_SCORE_FEATURES && o.score != EV_SCORE_ENERGY)
+    if (o.score < EV_SCORE_FEATURES || o.score > EV_SCORE_STATISTICS)
         return evi_fail(EV_ERR_ARGUMENT, "%s: score %d is no EV_SCORE_*", f->function,
                         (int)o.score);
     if (!(o.keep >= 0 && o.keep <= 1))
@@ -75,6 +77,8 @@ static ev_status start(fit *f, ev_model *classifier, const ev_dataset *inside)
     if (f->score == EV_SCORE_FEATURES)
         EVI_TRY(evi_features_find(classifier, f->function, &f->features, &f->n_features));
     EVI_TRY(ev_model_clone(classifier, &f->model));
+    if (f->score == EV_SCORE_STATISTICS)
+        EVI_TRY(evi_features_draw_statistics(f->model, f->function, &f->features, &f->n_features));
     return name_logits(f, output);
 }
 
@@ -214,7 +218,7 @@ static ev_status run(fit *f, ev_model *classifier, ev_dataset *inside)
 {
     int64_t n = 0;
     EVI_TRY(start(f, classifier, inside));
-    if (f->score == EV_SCORE_FEATURES) {
+    if (f->score != EV_SCORE_ENERGY) {
         EVI_TRY(collect(f, inside));
         EVI_TRY(draw_features(f));
     } else {

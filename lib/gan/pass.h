@@ -38,6 +38,11 @@ ev_status evi_pass_logits(const ev_model *classifier, const char *function, int3
 ev_status evi_features_find(const ev_model *classifier, const char *function, ev_value *out,
                             int32_t *n_features_out);
 
+/* Draws mean and mean square over the picture of each channel that the second convolution takes
+ * (the picture's own channels if there is none): [N,2C]. */
+ev_status evi_features_draw_statistics(ev_model *classifier, const char *function, ev_value *out,
+                                       int32_t *n_features_out);
+
 /* Means and variances of numbers that come one after the other (Welford), in double. */
 typedef struct evi_moments {
     int32_t n_features;

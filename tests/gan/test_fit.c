@@ -129,6 +129,67 @@ START_TEST(energy)
 }
 END_TEST
 
+/* One convolution: the picture's own channels count, all of one grey here. */
+START_TEST(statistics)
+{
+    enum { N = 11 };
+    ev_model *m = classifier(_i == 0 ? BRIGHT_DENSE : BRIGHT_NO_DENSE);
+    ev_dataset *inside = set(N, 100, 200, 0), *outside = set(3, 0, 50, 0);
+    ev_model *f = fit(ctx, m, inside, EV_SCORE_STATISTICS, 0);
+    double mean[2] = {0}, variance[2] = {0}, x[2];
+    for (int32_t i = 0; i < N; i++)
+        for (int32_t k = 0; k < 2; k++)
+            mean[k] += pow((100 + 10 * i) / 255.0, k + 1) / N;
+    for (int32_t i = 0; i < N; i++)
+        for (int32_t k = 0; k < 2; k++) {
+            x[k] = pow((100 + 10 * i) / 255.0, k + 1) - mean[k];
+            variance[k] += x[k] * x[k] / (N - 1);
+        }
+    for (int32_t i = 0; i < 3; i++) {
+        double want = 0;
+        for (int32_t k = 0; k < 2; k++) {
+            double away = pow(floor(25.0 * i + 0.5) / 255, k + 1) - mean[k];
+            want += away * away / variance[k] / 2;
+        }
+        ck_assert_double_eq_tol(ask(f, outside, i, 1, NULL), want, 1e-4 * want);
+    }
+    ev_dataset_destroy(inside);
+    ev_dataset_destroy(outside);
+    ev_model_destroy(m);
+    ev_model_destroy(f);
+}
+END_TEST
+
+/* A second convolution: what it takes counts. */
+START_TEST(statistics_of_maps)
+{
+    const int64_t dims[4] = {-1, 3, 12, 12};
+    ev_model *m = NULL;
+    ev_value x = EV_NO_VALUE;
+    t_ok(ev_model_create(ctx, &m));
+    t_ok(ev_model_input(m, "image", EV_TYPE_FLOAT32, 4, dims, &x));
+    for (int32_t i = 0; i < 2; i++) {
+        t_ok(ev_model_conv2d(m, x, 4 + i, 3, NULL, &x));
+        t_ok(ev_model_activation(m, x, EV_ACTIVATION_RELU, 0, 0, &x));
+        t_ok(ev_model_max_pool2d(m, x, 2, NULL, &x));
+    }
+    t_ok(ev_model_flatten(m, x, 1, &x));
+    t_ok(ev_model_dense(m, x, 2, NULL, &x));
+    t_ok(ev_model_output(m, "logits", x));
+    t_ok(ev_model_init(m, 1));
+    ev_dataset *inside = set(30, 100, 200, 3), *dark = set(30, 0, 60, 3);
+    ev_model *f = fit(ctx, m, inside, EV_SCORE_STATISTICS, 0);
+    int32_t strange = 0;
+    for (int32_t i = 0; i < 30; i++)
+        strange += ask(f, dark, i, 1, NULL) > threshold(f);
+    ck_assert_int_eq(strange, 30);
+    ev_dataset_destroy(inside);
+    ev_dataset_destroy(dark);
+    ev_model_destroy(m);
+    ev_model_destroy(f);
+}
+END_TEST
+
 /* As few as possible, but at least this share is let pass. */
 START_TEST(quantile)
 {
@@ -137,7 +198,7 @@ START_TEST(quantile)
     ev_model *m = classifier(BRIGHT_DENSE);
     ev_dataset *inside = set(20, 10, 130, 10);
     for (int32_t k = 0; k < 6; k++)
-        for (int32_t score = EV_SCORE_FEATURES; score <= EV_SCORE_ENERGY; score++) {
+        for (int32_t score = EV_SCORE_FEATURES; score <= EV_SCORE_STATISTICS; score++) {
             ev_model *f = fit(ctx, m, inside, score, keep[k]);
             int32_t n = 0;
             for (int32_t i = 0; i < 20; i++)
@@ -174,7 +235,7 @@ START_TEST(file_and_threads)
     ev_context *two = t_context(NULL, 2);
     ev_model *m = classifier(BRIGHT_DENSE), *loaded = NULL;
     ev_dataset *inside = set(40, 90, 220, 30);
-    for (int32_t score = EV_SCORE_FEATURES; score <= EV_SCORE_ENERGY; score++) {
+    for (int32_t score = EV_SCORE_FEATURES; score <= EV_SCORE_STATISTICS; score++) {
         ev_model *f = fit(ctx, m, inside, score, 0.9f), *g = fit(two, m, inside, score, 0.9f);
         void *bytes = NULL, *others = NULL;
         uint64_t n = 0, n_others = 0;
@@ -266,7 +327,7 @@ START_TEST(mistakes)
     t_ok(ev_dataset_add_path(lost, "/nowhere/b.png", 8, NULL));
     refused(m, one, 0, 0, EV_ERR_ARGUMENT, "1 pictures");
     refused(m, lost, 0, 0, EV_ERR_IO, "/nowhere/a.png");
-    refused(m, inside, 2, 0, EV_ERR_ARGUMENT, "score 2");
+    refused(m, inside, 3, 0, EV_ERR_ARGUMENT, "score 3");
     refused(m, inside, 0, -0.5f, EV_ERR_ARGUMENT, "keep");
     refused(m, inside, 0, 1.5f, EV_ERR_ARGUMENT, "keep");
     refused(m, inside, 0, NAN, EV_ERR_ARGUMENT, "keep");
@@ -322,6 +383,8 @@ START_TEST(faults)
     t_each_alloc(body, &o, 1, 0);
     o.score = EV_SCORE_ENERGY;
     t_each_alloc(body, &o, 1, 0);
+    o.score = EV_SCORE_STATISTICS;
+    t_each_alloc(body, &o, 1, 0);
 }
 END_TEST
 
@@ -332,6 +395,8 @@ static Suite *suite(void)
     tcase_add_checked_fixture(c, start, end);
     tcase_add_loop_test(c, distance, 0, 2);
     tcase_add_loop_test(c, energy, 0, 2);
+    tcase_add_loop_test(c, statistics, 0, 2);
+    tcase_add_test(c, statistics_of_maps);
     tcase_add_test(c, quantile);
     tcase_add_test(c, all_the_same);
     tcase_add_test(c, file_and_threads);
