@@ -8,33 +8,41 @@
 # TOOL: the program edgevision; GENERATOR: ONNX file, or a run of gan train; DATA: pictures of the
 # kind that is translated; JUDGE: labelled ones, best none of DATA.  OUT is a folder: models, a line
 # each in shrink.csv, shrink.svg (by gnuplot).  What is there already is not made again.
+#
+# Environment: NAMES (all of the list below), THREADS (0: all cores), MORE (options of gan shrink)
 set -u
 if [ $# -lt 6 ]; then
     sed -n '6s/^# *//p' "$0" >&2
     exit 2
 fi
 tool=$1 generator=$2 data=$3 classifier=$4 judge=$5 out=$6 epochs=${7:-10}
+names=${NAMES:-pruned-75 pruned-50 pruned-25 pruned-12 pruned-6 width-32 width-32-3 separable-32 \
+width-24 width-24-3 separable-24 width-16 width-16-3 separable-16 width-8 width-8-3 separable-8}
 mkdir -p "$out" || exit 6
 
 one() { # name, options...
     name=$1
     shift
     if [ ! -s "$out/$name.json" ]; then
+        # shellcheck disable=SC2086 # MORE is several words
         "$tool" gan shrink "$generator" -o "$out/$name.onnx" --force --data "$data" \
-            --classifier "$classifier" --judge "$judge" --epochs "$epochs" --json "$@" \
+            --classifier "$classifier" --judge "$judge" --epochs "$epochs" --json \
+            --threads "${THREADS:-0}" ${MORE:-} "$@" \
             >"$out/$name.part" || return
         mv "$out/$name.part" "$out/$name.json"
     fi
     rm -f "$out/$name.part"
 }
 
-for share in 50 25 12 6; do
-    one "pruned-$share" --macs "$share%"
-done
-for width in 32 24 16 8; do
-    one "width-$width" --width "$width"
-    one "width-$width-3" --width "$width" --blocks 3
-    one "separable-$width" --width "$width" --separable
+for name in $names; do
+    size=${name#*-}
+    case $name in
+    pruned-*) one "$name" --macs "$size%" ;;
+    width-*-3) one "$name" --width "${size%-3}" --blocks 3 ;;
+    width-*) one "$name" --width "$size" ;;
+    separable-*) one "$name" --width "$size" --separable ;;
+    *) echo "$name: must be pruned-, width- or separable-, and a number" >&2 && exit 2 ;;
+    esac
 done
 
 python3 - "$out" <<'PYTHON' || exit 1
