@@ -11,9 +11,12 @@
  * (-DEVI_REAL_DOUBLE): then EV_TYPE_FLOAT32 means 8-byte elements throughout that build. */
 #ifdef EVI_REAL_DOUBLE
 typedef double evi_real;
+#define EVI_REAL(x) evi_decimal(x) /* of a float that somebody wrote: 1e-5, not 1e-5f */
 #else
 typedef float evi_real;
+#define EVI_REAL(x) (x)
 #endif
+double evi_decimal(float x); /* the shortest decimal fraction that rounds to x */
 
 #define EVI_MIN(a, b) ((a) < (b) ? (a) : (b))
 #define EVI_MAX(a, b) ((a) > (b) ? (a) : (b))

@@ -2,6 +2,7 @@
 /* Option structs of any age: the size that the caller knew is the version of the struct. */
 #include "base/base.h"
 
+#include <math.h>
 #include <string.h>
 
 #define OPTIONS_BYTES_MAX 65536u
@@ -57,4 +58,17 @@ ev_status evi_options_write(void *to, const void *ours, uint32_t our_size, const
     memcpy(to, ours, filled);
     memcpy(to, &filled, sizeof(filled));
     return EV_OK;
+}
+
+/* 0.999f is 0.99900001287: taken as it is, 1 - beta would be off by 1e-5, and a checkpoint or
+ * PyTorch would not mean the same number.  What a caller writes has few digits. */
+double evi_decimal(float x)
+{
+    double power = 1;
+    for (int32_t digits = 0; digits <= 15; digits++, power *= 10) {
+        double d = round((double)x * power) / power;
+        if ((float)d == x)
+            return d;
+    }
+    return (double)x;
 }

@@ -63,26 +63,26 @@ static ev_status act_infer(evi_attrs *a, const evi_edge *in, int32_t n_in, evi_e
     return evi_infer_same(a, in, n_in, out, n_out);
 }
 
-#define PLAIN_ACT(name_, onnx_, kind, a_, b_, from_x, traits_)       \
-    static void name_##_forward(evi_step *s)                         \
-    {                                                                \
-        run_forward(s, kind, a_, b_);                                \
-    }                                                                \
-    static void name_##_backward(evi_step *s)                        \
-    {                                                                \
-        run_backward(s, kind, a_, b_, from_x);                       \
-    }                                                                \
-    const evi_op evi_op_##name_ = {.name = #name_,                   \
-                                   .onnx = onnx_,                    \
-                                   .traits = (traits_) | EVI_OP_ACT, \
-                                   .bwd_in = from_x,                 \
-                                   .min_in = 1,                      \
-                                   .max_in = 1,                      \
-                                   .max_out = 1,                     \
-                                   .infer = act_infer,               \
-                                   .forward = name_##_forward,       \
+#define PLAIN_ACT(name_, onnx_, kind, a_, b_, from_x, traits_)                 \
+    static void name_##_forward(evi_step *s)                                   \
+    {                                                                          \
+        run_forward(s, kind, a_, b_);                                          \
+    }                                                                          \
+    static void name_##_backward(evi_step *s)                                  \
+    {                                                                          \
+        run_backward(s, kind, a_, b_, from_x);                                 \
+    }                                                                          \
+    const evi_op evi_op_##name_ = {.name = #name_,                             \
+                                   .onnx = onnx_,                              \
+                                   .traits = (traits_) | EVI_OP_ACT,           \
+                                   .bwd_in = from_x,                           \
+                                   .min_in = 1,                                \
+                                   .max_in = 1,                                \
+                                   .max_out = 1,                               \
+                                   .infer = act_infer,                         \
+                                   .forward = name_##_forward,                 \
                                    .backward = EVI_BACKWARD(name_##_backward), \
-                                   .channels = evi_couple_unary,     \
+                                   .channels = evi_couple_unary,               \
                                    .flops = evi_flops_elements};
 
 #define FROM_OUT (EVI_OP_INPLACE | EVI_OP_BWD_OUT)
@@ -90,7 +90,8 @@ PLAIN_ACT(relu, "Relu", EVK_ACT_RELU, 0, 0, 0, FROM_OUT)
 PLAIN_ACT(sigmoid, "Sigmoid", EVK_ACT_SIGMOID, 0, 0, 0, FROM_OUT)
 PLAIN_ACT(tanh, "Tanh", EVK_ACT_TANH, 0, 0, 0, FROM_OUT)
 PLAIN_ACT(hard_swish, "HardSwish", EVK_ACT_HARDSWISH, 0, 0, 1, 0)
-PLAIN_ACT(hard_sigmoid, "HardSigmoid", EVK_ACT_HARDSIGMOID, s->a.alpha, s->a.beta, 1, 0)
+PLAIN_ACT(hard_sigmoid, "HardSigmoid", EVK_ACT_HARDSIGMOID, EVI_REAL(s->a.alpha),
+          EVI_REAL(s->a.beta), 1, 0)
 
 /* ---- leaky relu ----------------------------------------------------------------------------- */
 
@@ -132,7 +133,7 @@ static void leaky_relu_forward(evi_step *s)
         mask_job job = {.x = evi_in(s, 0), .positive = s->saved};
         evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, mask_range, &job);
     }
-    run_forward(s, EVK_ACT_LEAKY, s->a.alpha, 0);
+    run_forward(s, EVK_ACT_LEAKY, EVI_REAL(s->a.alpha), 0);
 }
 
 static void leaky_relu_backward(evi_step *s)
@@ -141,12 +142,12 @@ static void leaky_relu_backward(evi_step *s)
         mask_job job = {.dy = s->out[0]->grad,
                         .dx = s->in[0]->grad,
                         .positive = s->saved,
-                        .alpha = s->a.alpha,
+                        .alpha = EVI_REAL(s->a.alpha),
                         .first = evi_grad_is_first(s, 0)};
         evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, masked_range, &job);
         return;
     }
-    run_backward(s, EVK_ACT_LEAKY, s->a.alpha, 0, false);
+    run_backward(s, EVK_ACT_LEAKY, EVI_REAL(s->a.alpha), 0, false);
 }
 
 const evi_op evi_op_leaky_relu = {.name = "leaky_relu",

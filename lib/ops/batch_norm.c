@@ -156,7 +156,7 @@ static void find_slopes(const evi_step *s, const bn_shape *b, group *g)
             now = (moments){g->mean[c], (evi_real)g->other[c]};
             move_running(s, b, channel, now);
         }
-        evi_real inverse = 1 / sqrt(now.variance + (evi_real)s->a.epsilon);
+        evi_real inverse = 1 / sqrt(now.variance + EVI_REAL(s->a.epsilon));
         if (s->training) {
             ((evi_real *)s->saved)[2 * channel] = now.mean;
             ((evi_real *)s->saved)[2 * channel + 1] = inverse;

@@ -30,13 +30,13 @@ int64_t evi_shape_span(const evi_shape *s, int32_t from, int32_t to);
 /* The activation that the planner fused into this step. */
 static inline evk_act evi_step_act(const evi_step *s)
 {
-    return (evk_act){.kind = s->act, .a = (evi_real)s->act_alpha, .b = (evi_real)s->act_beta};
+    return (evk_act){.kind = s->act, .a = EVI_REAL(s->act_alpha), .b = EVI_REAL(s->act_beta)};
 }
 
 /* Slope of the fused activation of a norm below zero (above it is 1): what backward can follow. */
 static inline evi_real evi_norm_leak(const evi_step *s)
 {
-    return s->act == EVK_ACT_RELU ? 0 : s->act == EVK_ACT_LEAKY ? (evi_real)s->act_alpha : 1;
+    return s->act == EVK_ACT_RELU ? 0 : s->act == EVK_ACT_LEAKY ? EVI_REAL(s->act_alpha) : 1;
 }
 
 #endif

@@ -64,7 +64,7 @@ static void forward_range(void *arg, int64_t first, int64_t count)
         const evi_real *x = evi_in(s, 0) + p * size;
         evi_real mean = s->k->sum(size, x) / (evi_real)size;
         evi_real variance = s->k->sum_squares(size, x, mean) / (evi_real)size;
-        evi_real inverse = 1 / sqrt(variance + (evi_real)s->a.epsilon);
+        evi_real inverse = 1 / sqrt(variance + EVI_REAL(s->a.epsilon));
         if (s->training)
             ((plane_state *)s->saved)[p] = (plane_state){mean, inverse};
         evi_real slope = scale_of(s, p) * inverse;

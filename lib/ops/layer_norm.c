@@ -72,7 +72,7 @@ static void forward_range(void *arg, int64_t first, int64_t count)
         evi_real *y = evi_out(s, 0) + r * size;
         evi_real mean = s->k->sum(size, x) / (evi_real)size;
         evi_real variance = s->k->sum_squares(size, x, mean) / (evi_real)size;
-        evi_real inverse = 1 / sqrt(variance + (evi_real)s->a.epsilon);
+        evi_real inverse = 1 / sqrt(variance + EVI_REAL(s->a.epsilon));
         s->k->affine(size, x, inverse, -mean * inverse, y);
         if (evi_has_in(s, 1))
             s->k->mul(size, y, evi_in(s, 1), y);

@@ -5,19 +5,6 @@
 #include <math.h>
 #include <string.h>
 
-/* 0.999f is 0.99900001287: taken as it is, 1 - beta would be off by 1e-5, and a checkpoint or
- * PyTorch would not mean the same number.  What a caller writes has few digits. */
-double evi_decimal(float x)
-{
-    double power = 1;
-    for (int32_t digits = 0; digits <= 15; digits++, power *= 10) {
-        double d = round((double)x * power) / power;
-        if ((float)d == x)
-            return d;
-    }
-    return (double)x;
-}
-
 static double or_default(float x, double otherwise)
 {
     return x == 0 ? otherwise : x < 0 ? 0 : evi_decimal(x);

@@ -103,7 +103,6 @@ struct ev_trainer {
 /* options.c */
 ev_status evi_train_options(const ev_train_options *opt, bool has_valid, const char *function,
                             evi_train *out);
-double evi_decimal(float x); /* the shortest decimal fraction that rounds to x */
 /* All options that decide about the result, as "key=value;" */
 void evi_train_text(evi_text *text, const evi_train *o, int32_t n_train, int32_t n_valid);
 ev_status evi_train_options_text(ev_trainer *t, int32_t n_train, int32_t n_valid);
