@@ -44,7 +44,7 @@ for file in summary.md answers.csv inventions.csv gap.csv roads.csv figure9_dire
     check "... $file" [ -s "a/$file" ]
 done
 check "... eight rows in figure 8" lines 9 a/figure8.csv
-check "... six rows of roads" lines 7 a/roads.csv
+check "... seven rows of roads" lines 8 a/roads.csv
 check "... columns of figure 9 are 100 %" awk -F, 'NR > 1 { for (i = 2; i <= 4; i++) s[i] += $i }
     END { for (i = 2; i <= 4; i++) if (s[i] < 99.7 || s[i] > 100.3) exit 1 }' a/figure9_direct.csv
 check "... all pictures of a set are counted" awk -F, '/fresh,all/ {
