@@ -155,6 +155,10 @@ START_TEST(memory_is_known)
     t_ok(ev_cyclegan_create(ctx, NULL, NULL, &j.o, &gan));
     ck_assert_uint_eq(ev_context_memory_bytes(ctx) - before, m.total_bytes);
     ck_assert_int_eq(gan->is_split, (_i & SPLIT) != 0);
+    ev_context *alone = t_context(NULL, 1); /* whose need is limited */
+    t_ok(ev_cyclegan_memory(alone, &j.o, &m));
+    ck_assert(j.o.max_bytes == 0 || m.total_bytes <= j.o.max_bytes);
+    ev_context_destroy(alone);
     ev_tensor *a = pictures(ctx, BATCH, 1), *b = pictures(ctx, BATCH, 2);
     long n = atomic_load(&h.n_allocs);
     for (int32_t i = 0; i < 5; i++)
@@ -499,7 +503,7 @@ START_TEST(wrong_pictures)
     t_status(ev_cyclegan_step(gan, more, more, NULL), EV_ERR_SHAPE);
     t_status(ev_cyclegan_step(gan, a, wide, NULL), EV_ERR_SHAPE);
     ck_assert_ptr_nonnull(strstr(ev_last_error(), "[1..2,3,32,32]"));
-    ev_cyclegan_losses l = { 0 }; /* not stamped */
+    ev_cyclegan_losses l = {0}; /* not stamped */
     t_status(ev_cyclegan_step(gan, a, a, &l), EV_ERR_ARGUMENT);
     ck_assert_int_eq(ev_cyclegan_steps(gan), 0);
     ck_assert_int_eq(ev_cyclegan_steps(NULL), -1);
