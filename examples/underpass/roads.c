@@ -517,10 +517,13 @@ static int read_option(request *r, const char *name, const char *value)
         return r->threads < 1 || r->threads > 256;
     }
     if (!strcmp(name, "--score")) {
-        static const char *const scores[] = {"features", "energy", "statistics"};
-        for (r->score = 0; r->score < 3 && strcmp(value, scores[r->score]); r->score++) {
+        static const char *const scores[] = {[EV_SCORE_FEATURES] = "features",
+                                             [EV_SCORE_ENERGY] = "energy",
+                                             [EV_SCORE_STATISTICS] = "statistics"};
+        enum { N_SCORES = sizeof scores / sizeof scores[0] };
+        for (r->score = 0; r->score < N_SCORES && strcmp(value, scores[r->score]); r->score++) {
         }
-        return r->score == 3;
+        return r->score == N_SCORES;
     }
     r->keep = strcmp(name, "--keep") ? 0 : atof(value);
     return !(r->keep > 0 && r->keep <= 1);
