@@ -77,7 +77,7 @@ static evi_real weight_of(const evi_step *s, int64_t class)
 
 static evi_real temperature(const evi_step *s)
 {
-    return s->a.alpha > 0 ? (evi_real)s->a.alpha : 1;
+    return s->a.alpha > 0 ? EVI_REAL(s->a.alpha) : 1;
 }
 
 static row_state measure(const evi_real *x, const rows_shape *r, evi_real t)

@@ -22,8 +22,8 @@ static dense_shape shape_of(const evi_step *s)
     dense_shape d = {.n = x->dim[a->trans_a ? 1 : 0],
                      .k = x->dim[a->trans_a ? 0 : 1],
                      .m = w->dim[a->trans_b ? 0 : 1],
-                     .alpha = given ? (evi_real)a->alpha : 1,
-                     .beta = given ? (evi_real)a->beta : 1};
+                     .alpha = given ? EVI_REAL(a->alpha) : 1,
+                     .beta = given ? EVI_REAL(a->beta) : 1};
     d.plain = d.alpha == 1;
     if (evi_has_in(s, 2)) {
         const evi_shape *c = &s->in[2]->shape;

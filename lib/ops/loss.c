@@ -41,7 +41,7 @@ static void loss_prepare(evi_step *s)
 
 static evi_real target_at(const evi_step *s, int64_t i)
 {
-    return evi_has_in(s, 1) ? evi_in(s, 1)[i] : (evi_real)s->a.alpha;
+    return evi_has_in(s, 1) ? evi_in(s, 1)[i] : EVI_REAL(s->a.alpha);
 }
 
 /* ---- the three formulas --------------------------------------------------------------------- */
@@ -209,18 +209,18 @@ static double loss_flops(const evi_attrs *a, const evi_edge *in, int32_t n_in, c
     return 3.0 * (double)evi_shape_count(&in[0].shape);
 }
 
-#define EVI_LOSS(id, fw, bw)                               \
-    const evi_op evi_op_##id = {.name = #id,               \
-                                .traits = EVI_OP_LOSS,     \
-                                .bwd_in = 1 << 0 | 1 << 1, \
-                                .min_in = 1,               \
-                                .max_in = 2,               \
-                                .max_out = 1,              \
-                                .infer = loss_infer,       \
-                                .prepare = loss_prepare,   \
-                                .forward = fw,             \
+#define EVI_LOSS(id, fw, bw)                                  \
+    const evi_op evi_op_##id = {.name = #id,                  \
+                                .traits = EVI_OP_LOSS,        \
+                                .bwd_in = 1 << 0 | 1 << 1,    \
+                                .min_in = 1,                  \
+                                .max_in = 2,                  \
+                                .max_out = 1,                 \
+                                .infer = loss_infer,          \
+                                .prepare = loss_prepare,      \
+                                .forward = fw,                \
                                 .backward = EVI_BACKWARD(bw), \
-                                .channels = loss_channels, \
+                                .channels = loss_channels,    \
                                 .flops = loss_flops}
 
 EVI_LOSS(mse_loss, mse_forward, mse_backward);

@@ -33,8 +33,8 @@ static void lrn_range(void *arg, int64_t first, int64_t count)
             evi_real sum = 0;
             for (int64_t q = from; q <= to; q++)
                 sum += x[q * plane + i] * x[q * plane + i];
-            evi_real base = (evi_real)s->a.epsilon + (evi_real)s->a.alpha / (evi_real)size * sum;
-            evi_out(s, 0)[p * plane + i] = x[c * plane + i] * pow(base, -(evi_real)s->a.beta);
+            evi_real base = EVI_REAL(s->a.epsilon) + EVI_REAL(s->a.alpha) / (evi_real)size * sum;
+            evi_out(s, 0)[p * plane + i] = x[c * plane + i] * pow(base, -EVI_REAL(s->a.beta));
         }
     }
 }

@@ -110,8 +110,8 @@ static void unary_run(evi_step *s, evi_range_fn value)
 {
     unary_job job = {.x = evi_in(s, 0),
                      .out = evi_out(s, 0),
-                     .alpha = s->a.alpha,
-                     .beta = s->a.beta,
+                     .alpha = EVI_REAL(s->a.alpha),
+                     .beta = EVI_REAL(s->a.beta),
                      .flag = s->a.flag};
     evi_for_ranges(s->crew, evi_shape_count(&s->in[0]->shape), PIECE, value, &job);
 }
@@ -122,8 +122,8 @@ static void unary_back(evi_step *s, evi_range_fn slope)
                      .y = evi_out(s, 0),
                      .dy = s->out[0]->grad,
                      .out = s->in[0]->grad,
-                     .alpha = s->a.alpha,
-                     .beta = s->a.beta,
+                     .alpha = EVI_REAL(s->a.alpha),
+                     .beta = EVI_REAL(s->a.beta),
                      .flag = s->a.flag,
                      .first = evi_grad_is_first(s, 0)};
     if (job.out != NULL)
